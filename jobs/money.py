@@ -1,0 +1,44 @@
+"""Money as whole numbers of 10^-12 USD ("pico"), exact in both databases.
+
+A price of six decimals per million tokens is a whole number of pico per token; nine million USD
+fit in a BIGINT. SQLite would add `DecimalField`s as floats, hence integers in the tables.
+"""
+
+from decimal import Decimal
+
+PICO = 10**12
+# Prices are quoted per million tokens; in the tables they stand per token.
+PICO_PER_TOKEN = PICO // 10**6
+
+
+def to_pico(usd: Decimal) -> int:
+    """USD to pico; raises ValueError if digits below 10^-12 USD would be lost."""
+    scaled = usd * PICO
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{usd} USD has more than 12 decimals")
+    return int(scaled)
+
+
+def to_usd(pico: int) -> Decimal:
+    return Decimal(pico) / PICO
+
+
+def usd_string(pico: int | None) -> str | None:
+    """The decimal string of the API: plain digits with a point, no exponent; None stays None."""
+    if pico is None:
+        return None
+    text = f"{to_usd(pico):.12f}".rstrip("0")
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"
+
+
+def price_to_pico(usd_per_million: Decimal) -> int:
+    """USD per million tokens to pico per token; raises ValueError below 10^-6 USD a million."""
+    scaled = usd_per_million * PICO_PER_TOKEN
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{usd_per_million} USD per million tokens has more than 6 decimals")
+    return int(scaled)
+
+
+def price_to_usd(pico_per_token: int) -> Decimal:
+    return Decimal(pico_per_token) / PICO_PER_TOKEN
