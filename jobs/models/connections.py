@@ -79,7 +79,11 @@ class Price(models.Model):
     input = models.BigIntegerField()
     cached_input = models.BigIntegerField()
     cache_write = models.BigIntegerField()
+    cache_write_1h = models.BigIntegerField(default=0)
     output = models.BigIntegerField()
+    # Long context: above `start` input tokens, all tokens of the call cost the tier's prices.
+    # [{start, input, cached_input, cache_write, cache_write_1h, output}], ascending.
+    tiers = models.JSONField(default=list)
     batch_discount_ppm = models.PositiveIntegerField(default=500_000)
     effective_from = models.DateTimeField()
     source = models.CharField(max_length=200)

@@ -1,0 +1,233 @@
+"""Claims: pending records of one job become running, under a lease, with their highest possible cost
+reserved — in one transaction, committed before any call leaves."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.backends.utils import CursorWrapper
+
+from jobs.engine.counters import JobDelta, apply_delta, lock_job
+from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
+from jobs.engine.dialect import Dialect
+from jobs.engine.expanding import expand_locked
+from jobs.engine.records import Claimed
+from jobs.models import RecordStatus, StatusReason
+
+LEASE = timedelta(seconds=20)
+
+# Fills in `system`, `user`, `input_tokens`, `reserved`, or `fault`.
+Prepare = Callable[[Claimed], None]
+
+_COLUMNS = "r.n, r.calls, r.tries, r.generation, r.replay_id, r.deaths"
+
+
+def claim(
+    dialect: Dialect,
+    *,
+    job_id: int,
+    worker: str,
+    limit: int,
+    allow_suspect: bool,
+    prepare: Prepare,
+    now: datetime,
+    monotonic: float,
+) -> list[Claimed]:
+    """Up to `limit` records of the job, due ones first, then the next by key.
+
+    Empty when nothing may be claimed now: none pending, none due yet, the job no longer runnable, or
+    the budget holds no more (then the job pauses as soon as nothing in flight could free some).
+    A record that has lost two workers is a suspect: at most one is claimed, and only if
+    `allow_suspect`, so that when it kills again nobody else is blamed.
+    """
+    with transaction.atomic(), dialect.connection.cursor() as cursor:
+        state = lock_job(dialect, cursor, job_id)
+        if state is None or not state.status.is_runnable or state.pending <= 0:
+            return []
+        due = _due(dialect, cursor, job_id, limit, allow_suspect, now)
+        rows = due + _ahead(dialect, cursor, job_id, limit - len(due))
+        if not rows:
+            return []
+        token = secrets.token_hex(16)
+        claimed = _load(dialect, cursor, job_id, rows, token, monotonic)
+        for record in claimed:
+            prepare(record)
+        kept = _within_budget(cursor, job_id, claimed)
+        if not kept:
+            if state.running == 0:
+                apply_delta(
+                    dialect,
+                    cursor,
+                    state,
+                    JobDelta(),
+                    now,
+                    pause=StatusReason.BUDGET,
+                    detail="What is left of the job's budget does not cover the next call. "
+                    "Raise the budget, then resume.",
+                )
+            return []
+        _hold(dialect, cursor, job_id, kept, {r[0] for r in due}, token, worker, now)
+        reserved = sum(record.reserved for record in kept)
+        apply_delta(
+            dialect,
+            cursor,
+            state,
+            JobDelta(pending=-len(kept), running=len(kept), reserved=reserved),
+            now,
+        )
+        cursor.execute(
+            "UPDATE jobs_job SET status = 'running', status_at = %s, "
+            "started_at = COALESCE(started_at, %s) WHERE id = %s AND status = 'queued'",
+            [dialect.time(now), dialect.time(now), job_id],
+        )
+        return kept
+
+
+def _due(
+    dialect: Dialect,
+    cursor: CursorWrapper,
+    job_id: int,
+    limit: int,
+    allow_suspect: bool,
+    now: datetime,
+) -> list[tuple[Any, ...]]:
+    query = (
+        f"SELECT {_COLUMNS} FROM jobs_due d "  # noqa: S608
+        "JOIN jobs_record r ON r.job_id = d.job_id AND r.n = d.n "
+        "WHERE d.job_id = %s AND d.not_before <= %s AND r.status = 0 AND r.deaths {} %s "
+        "ORDER BY d.not_before LIMIT %s"
+    )
+    moment = dialect.time(now)
+    cursor.execute(query.format("<"), [job_id, moment, DEATHS_UNTIL_SUSPECT, limit])
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    if allow_suspect and len(rows) < limit:
+        cursor.execute(query.format(">="), [job_id, moment, DEATHS_UNTIL_SUSPECT, 1])
+        rows += cursor.fetchall()
+    return rows
+
+
+def _ahead(
+    dialect: Dialect, cursor: CursorWrapper, job_id: int, limit: int
+) -> list[tuple[Any, ...]]:
+    """The next pending records past the job's cursor; makes a chunk of them if none is there."""
+    if limit <= 0:
+        return []
+    query = (
+        f"SELECT {_COLUMNS} FROM jobs_record r WHERE r.job_id = %s AND r.status = 0 "  # noqa: S608
+        "AND r.n > (SELECT cursor FROM jobs_job WHERE id = %s) ORDER BY r.n LIMIT %s"
+    )
+    cursor.execute(query, [job_id, job_id, limit])
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    if not rows:
+        made = expand_locked(dialect, cursor, job_id, RecordStatus.PENDING)
+        if made:
+            cursor.execute(
+                "UPDATE jobs_job SET expanded = expanded + %s WHERE id = %s", [made, job_id]
+            )
+            cursor.execute(query, [job_id, job_id, limit])
+            rows = cursor.fetchall()
+    return rows
+
+
+def _load(
+    dialect: Dialect,
+    cursor: CursorWrapper,
+    job_id: int,
+    rows: list[tuple[Any, ...]],
+    token: str,
+    monotonic: float,
+) -> list[Claimed]:
+    numbers = [row[0] for row in rows]
+    condition, parameters = dialect.in_list("r.n", numbers)
+    cursor.execute(
+        "SELECT r.n, r.data FROM jobs_datasetrow r "
+        "WHERE r.dataset_id = (SELECT dataset_id FROM jobs_job WHERE id = %s) "
+        f"AND {condition}",
+        [job_id, *parameters],
+    )
+    data = dict(cursor.fetchall())
+    if any(row[4] is not None for row in rows):
+        # A replay may have brought an edited row; the newest edit counts, also for later replays.
+        cursor.execute(
+            f"SELECT r.n, r.data FROM jobs_rowedit r WHERE r.job_id = %s AND {condition} "
+            "ORDER BY r.id",
+            [job_id, *parameters],
+        )
+        data.update(cursor.fetchall())
+    return [
+        Claimed(
+            job_id=job_id,
+            n=n,
+            lease=token,
+            number=calls + 1,
+            tries=tries,
+            generation=generation,
+            replay_id=replay_id,
+            deaths=deaths,
+            reserved=0,
+            claimed_at=monotonic,
+            values=orjson.loads(data[n]),
+        )
+        for n, calls, tries, generation, replay_id, deaths in rows
+    ]
+
+
+def _within_budget(cursor: CursorWrapper, job_id: int, claimed: list[Claimed]) -> list[Claimed]:
+    """The leading records whose reservations the job's budget still covers."""
+    cursor.execute(
+        "SELECT budget, budget - cost - in_doubt_cost - reserved FROM jobs_job WHERE id = %s",
+        [job_id],
+    )
+    budget, left = cursor.fetchone()
+    if budget is None:
+        return claimed
+    kept = []
+    for record in claimed:
+        left -= record.reserved
+        if left < 0:
+            break
+        kept.append(record)
+    return kept
+
+
+def _hold(
+    dialect: Dialect,
+    cursor: CursorWrapper,
+    job_id: int,
+    kept: list[Claimed],
+    due: set[int],
+    token: str,
+    worker: str,
+    now: datetime,
+) -> None:
+    dialect.update_rows(
+        cursor,
+        "jobs_record",
+        [("job_id", "bigint"), ("n", "int")],
+        [("reserved", "bigint"), ("lease", "text")],
+        [(record.reserved, token, job_id, record.n) for record in kept],
+        assignments=("status = 1", "calls = calls + 1"),
+    )
+    taken = [record.n for record in kept if record.n in due]
+    if taken:
+        condition, parameters = dialect.in_list("n", taken)
+        cursor.execute(
+            f"DELETE FROM jobs_due WHERE job_id = %s AND {condition}",  # noqa: S608
+            [job_id, *parameters],
+        )
+    ahead = [record.n for record in kept if record.n not in due]
+    if ahead:
+        cursor.execute("UPDATE jobs_job SET cursor = %s WHERE id = %s", [max(ahead), job_id])
+    cursor.execute(
+        "INSERT INTO jobs_lease (token, job_id, worker, until, records) VALUES (%s,%s,%s,%s,%s)",
+        [
+            token,
+            job_id,
+            worker,
+            dialect.time(now + LEASE),
+            orjson.dumps([record.n for record in kept]).decode(),
+        ],
+    )

@@ -1,0 +1,33 @@
+"""Time as the database sees it."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+
+class DatabaseClock:
+    """The database's time, carried forward by this process's monotonic clock between readings.
+
+    Leases of two machines whose clocks disagree are thereby judged by one clock. Between readings it
+    drifts as the monotonic clock does; `sync` it every few seconds.
+    """
+
+    def __init__(self) -> None:
+        self._base = datetime.now(UTC)
+        self._at = time.monotonic()
+
+    def sync(self, database_now: datetime) -> None:
+        self._base = database_now
+        self._at = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._base + timedelta(seconds=time.monotonic() - self._at)
+
+    def monotonic(self) -> float:
+        return time.monotonic()

@@ -1,0 +1,335 @@
+"""A plan: all that is needed to ask for one job's records (or a replay's), compiled once a slice.
+
+The hot path reads no ORM object: a plan is made from the tables when its first record is claimed,
+and made anew when `STALE_S` have passed, so that a new key, price or limit is heeded.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.costs.pricing import highest_cost, resolve_price, value
+from jobs.engine.decide import REPAIRABLE, decide
+from jobs.engine.limits import Limits
+from jobs.engine.records import AttemptLine, Claimed, Settlement
+from jobs.failures import FailureClass
+from jobs.models import (
+    Attempt,
+    AttemptOutcome,
+    Connection,
+    Job,
+    KeepAnswers,
+    Price,
+    Purpose,
+    RecordStatus,
+    Replay,
+    StatusReason,
+)
+from jobs.prompts.schema import OutputCheck
+from jobs.prompts.template import PromptText, RenderFault, TemplateFault
+from jobs.prompts.tokens import estimate_tokens, upper_bound_tokens
+from jobs.providers.formats import FORMATS, fingerprint
+from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome, Usage
+from jobs.teams.connections import endpoint_of
+
+STALE_S = 15.0
+# Reserved for the answer where the job sets no max tokens: what the wire formats send by default.
+DEFAULT_MAX_TOKENS = 4096
+DEFAULT_TIMEOUT_S = 300.0
+# Of a raw body kept for a person to read; an answer larger than this is cut, and says so.
+KEPT_BODY_CHARS = 200_000
+
+
+class CannotRun(Exception):
+    """The job cannot be asked for as it is set up; it pauses with this reason."""
+
+    def __init__(self, reason: StatusReason, detail: str):
+        self.reason = reason
+        super().__init__(detail)
+
+
+@dataclass(slots=True)
+class Plan:
+    job_id: int
+    replay_id: int | None
+    team_id: int
+    lane: tuple[int, str]  # connection id and model: what limits are shared by
+    endpoint: Endpoint
+    limits: Limits
+    prompt: PromptText
+    schema: dict[str, Any] | None
+    schema_name: str
+    check: OutputCheck
+    model: str
+    parameters: dict[str, Any]
+    max_tokens: int
+    timeout: float
+    max_attempts: int
+    max_repairs: int
+    purpose: Purpose
+    template_version_id: int
+    connection_id: int
+    price: Price | None
+    keep_answers: KeepAnswers
+    made_at: float
+
+    # --- before the call --------------------------------------------------------------------
+    def prepare(self, record: Claimed) -> None:
+        """Render the row and reserve the highest cost of the call. Runs inside the claim."""
+        try:
+            rendered = self.prompt.render(record.values)
+        except RenderFault as fault:
+            record.fault = str(fault)
+            return
+        record.system, record.user = rendered.system, rendered.user
+        record.input_tokens = estimate_tokens(rendered.system + rendered.user)
+        if self.price is not None:
+            bound = upper_bound_tokens(rendered.system + rendered.user) + self._schema_bound()
+            record.reserved = highest_cost(bound, self.max_tokens, self.price)
+        if 0 < record.tries <= self.max_repairs:
+            record.repair = self._repair_of(record)
+
+    def _schema_bound(self) -> int:
+        return 0 if self.schema is None else upper_bound_tokens(str(self.schema))
+
+    def _repair_of(self, record: Claimed) -> tuple[str, str] | None:
+        """The last answer and what was wrong with it, if showing both to the model may help."""
+        last = (
+            Attempt.objects.filter(job_id=record.job_id, n=record.n)
+            .order_by("-number")
+            .values_list("failure_class", "message", "answer", "http_status")
+            .first()
+        )
+        if last is None or last[0] not in REPAIRABLE or not last[2]:
+            return None
+        outcome = FORMATS[self.endpoint.api].parse(
+            HttpResponse(last[3] or 200, {}, last[2].encode())
+        )
+        return (outcome.text, last[1]) if outcome.text else None
+
+    def call_of(self, record: Claimed) -> Call:
+        return Call(
+            model=self.model,
+            system=record.system,
+            user=record.user,
+            schema=self.schema,
+            schema_name=self.schema_name,
+            parameters=self.parameters,
+            repair=record.repair,
+            request_id=f"{record.lease}-{record.n}-{record.number}",
+        )
+
+    # --- after the call ---------------------------------------------------------------------
+    def settlement_of(
+        self,
+        record: Claimed,
+        request: HttpRequest,
+        response: HttpResponse | None,
+        outcome: Outcome,
+        *,
+        started_at: datetime,
+        waited_ms: int,
+        took_ms: int,
+        cooldown: float,
+        now: datetime,
+        rng: random.Random,
+    ) -> Settlement:
+        """Judge an answer: classify, validate, value, and decide what becomes of the record."""
+        failure, message, output = outcome.failure, outcome.message, ""
+        if failure is None:
+            verdict = self.check.check(outcome.text, record.values)
+            failure, message, output = verdict.failure, verdict.message, verdict.output
+        decision = decide(
+            failure,
+            tries=record.tries,
+            max_attempts=self.max_attempts,
+            retry_after=outcome.hints.retry_after,
+            cooldown=cooldown,
+            rng=rng,
+        )
+        line = self._line(record, outcome, failure, clean(message), started_at, waited_ms, took_ms)
+        keep = self.keep_answers is KeepAnswers.ALL or (
+            self.keep_answers is KeepAnswers.FAILURES and failure is not None
+        )
+        if keep:
+            line.request = _text(request.body)
+            line.answer = _text(response.body) if response is not None else None
+        settlement = Settlement(
+            job_id=record.job_id,
+            n=record.n,
+            lease=record.lease,
+            number=record.number,
+            status=decision.status,
+            reserved=record.reserved,
+            uses_try=decision.uses_try,
+            output=clean(output) if failure is None else None,
+            model=clean(outcome.model),
+            message=line.message,
+            due=decision.due,
+            pause=decision.pause,
+            attempt=line,
+        )
+        if failure is not None:
+            settlement.failure_class = failure.value
+            settlement.fingerprint = fingerprint(failure, line.message)
+        if decision.due is not None:
+            settlement.not_before = now + timedelta(seconds=decision.delay)
+        return settlement
+
+    def _line(
+        self,
+        record: Claimed,
+        outcome: Outcome,
+        failure: FailureClass | None,
+        message: str,
+        started_at: datetime,
+        waited_ms: int,
+        took_ms: int,
+    ) -> AttemptLine:
+        usage = outcome.usage or Usage()
+        doubtful = outcome.charged is None
+        cost: int | None = 0
+        if doubtful:
+            cost = record.reserved if self.price is not None else None
+        elif outcome.charged:
+            cost = value(usage, self.price) if self.price is not None else None
+        retry_after = outcome.hints.retry_after
+        state = AttemptOutcome.ACCEPTED if failure is None else AttemptOutcome.FAILED
+        return AttemptLine(
+            outcome=AttemptOutcome.IN_DOUBT if doubtful else state,
+            purpose=self._purpose(record),
+            generation=record.generation,
+            replay_id=record.replay_id,
+            template_version_id=self.template_version_id,
+            connection_id=self.connection_id,
+            model=self.model,
+            model_returned=clean(outcome.model),
+            started_at=started_at,
+            waited_ms=waited_ms,
+            took_ms=took_ms,
+            http_status=outcome.http_status,
+            provider_request_id=clean(outcome.provider_request_id)[:200],
+            failure_class=failure.value if failure is not None else "",
+            message=message,
+            retry_after_ms=None if retry_after is None else int(retry_after * 1000),
+            usage=usage,
+            price_id=self.price.pk if self.price is not None else None,
+            cost=cost,
+            charged=outcome.charged is not False,
+        )
+
+    def _purpose(self, record: Claimed) -> Purpose:
+        if record.repair is not None:
+            return Purpose.REPAIR
+        if record.tries:
+            return Purpose.RETRY
+        return Purpose.REPLAY if record.generation else self.purpose
+
+    def unrendered(self, record: Claimed) -> Settlement:
+        """A row the template cannot render fails without a call and without an attempt."""
+        failure = FailureClass.RENDER_ERROR
+        message = clean(record.fault or "")
+        return Settlement(
+            job_id=record.job_id,
+            n=record.n,
+            lease=record.lease,
+            number=record.number,
+            status=RecordStatus.FAILED,
+            reserved=record.reserved,
+            uses_try=True,
+            failure_class=failure.value,
+            fingerprint=fingerprint(failure, message),
+            message=message,
+        )
+
+
+def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: float) -> Plan:
+    """Read a job (and a replay laid over it) from the tables. Raises CannotRun."""
+    job = Job.objects.select_related("team", "template_version__template", "connection").get(
+        pk=job_id
+    )
+    version, connection, model = job.template_version, job.connection, job.model
+    parameters = dict(job.parameters)
+    if replay_id is not None:
+        replay = Replay.objects.select_related("template_version__template", "connection").get(
+            pk=replay_id
+        )
+        version = replay.template_version or version
+        connection = replay.connection or connection
+        model = replay.model or model
+        parameters.update(replay.parameters)
+    try:
+        prompt = PromptText.compile(version.system, version.user)
+        check = OutputCheck.compile(version.output_schema, version.rules)
+    except (TemplateFault, ValueError) as fault:
+        raise CannotRun(
+            StatusReason.TEMPLATE, f"Version {version.version} of the template: {fault}"
+        ) from fault
+    max_tokens = int(parameters.get("max_tokens") or DEFAULT_MAX_TOKENS)
+    timeout = float(parameters.pop("timeout", None) or DEFAULT_TIMEOUT_S)
+    parameters.setdefault("max_tokens", max_tokens)
+    return Plan(
+        job_id=job_id,
+        replay_id=replay_id,
+        team_id=job.team_id,
+        lane=(connection.pk, model),
+        endpoint=_endpoint(connection),
+        limits=Limits(
+            connection.rpm, connection.input_tpm, connection.output_tpm, connection.max_in_flight
+        ),
+        prompt=prompt,
+        schema=version.output_schema,
+        schema_name=_schema_name(version.template.name),
+        check=check,
+        model=model,
+        parameters=parameters,
+        max_tokens=max_tokens,
+        timeout=timeout,
+        max_attempts=job.max_attempts,
+        max_repairs=job.max_repairs,
+        purpose=Purpose.PILOT if job.purpose == "pilot" else Purpose.FIRST,
+        template_version_id=version.pk,
+        connection_id=connection.pk,
+        price=resolve_price(connection=connection, model=model, at=now),
+        keep_answers=KeepAnswers(job.team.keep_answers),
+        made_at=monotonic,
+    )
+
+
+def _endpoint(connection: Connection) -> Endpoint:
+    if connection.removed_at is not None:
+        raise CannotRun(
+            StatusReason.CONNECTION_REMOVED,
+            f"The connection “{connection.name}” was removed. Replay with another one.",
+        )
+    try:
+        return endpoint_of(connection)
+    except ValueError as fault:
+        raise CannotRun(StatusReason.NO_KEY, str(fault)) from fault
+
+
+def _schema_name(name: str) -> str:
+    """A name as the providers want it: letters, digits, _ and -, at most 64."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)
+    return kept[:64] or "output"
+
+
+def clean(text: str) -> str:
+    """Text that both databases take: NUL (PostgreSQL refuses it) and lone surrogates (no UTF-8 has
+    them) become the visible mark U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
+
+
+def _text(body: bytes) -> str:
+    """A body as text to keep: what is not UTF-8 is marked, and what is too long is cut."""
+    text = clean(body[: KEPT_BODY_CHARS * 4].decode("utf-8", "replace"))
+    if len(text) > KEPT_BODY_CHARS or len(body) > KEPT_BODY_CHARS * 4:
+        return f"{text[:KEPT_BODY_CHARS]}… [cut: {len(body):,} bytes in all]"
+    return text

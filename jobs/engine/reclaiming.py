@@ -1,0 +1,240 @@
+"""What a worker held and will not finish: expired leases of the dead, and what the living give back.
+
+Leases are searched, not workers: a worker's row may be gone, its leases are not. The conditional
+DELETE of the lease is what decides: whoever deletes it moves its records, once.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.backends.utils import CursorWrapper
+
+from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job
+from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
+from jobs.engine.dialect import Dialect
+from jobs.engine.records import AttemptLine, Settlement
+from jobs.engine.settling import Book, count_attempt, put_due, write_attempts
+from jobs.failures import FailureClass
+from jobs.models import AttemptOutcome, DueReason, Job, Purpose, RecordStatus, Replay
+from jobs.providers.formats import fingerprint
+from jobs.providers.types import Usage
+
+_LOST = "The worker that held this row died; whether the provider answered is unknown."
+_PARKED = f"The worker died {DEATHS_UNTIL_PARKED} times while it had this row in flight."
+# Leases looked at in one sweep; the rest are for the next, seconds later.
+SWEEP_LEASES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    n: int
+    calls: int
+    tries: int
+    generation: int
+    replay_id: int | None
+    deaths: int
+    reserved: int
+
+
+def expired_leases(dialect: Dialect, now: datetime) -> dict[str, list[tuple[str, int, list[int]]]]:
+    """Leases past their time as {worker: [(token, job id, record numbers)]}, oldest first."""
+    with dialect.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT token, job_id, worker, records FROM jobs_lease WHERE until < %s "
+            "ORDER BY until LIMIT %s",
+            [dialect.time(now), SWEEP_LEASES],
+        )
+        found = defaultdict(list)
+        for token, job_id, worker, records in cursor.fetchall():
+            numbers = orjson.loads(records) if isinstance(records, str) else records
+            found[worker].append((token, job_id, numbers))
+    return found
+
+
+def reclaim_expired(dialect: Dialect, now: datetime) -> int:
+    """Take back what dead workers held; returns the number of records moved.
+
+    Each record counts a death, and the call it may have made is booked as in doubt. With a suspect
+    among them the suspect alone is blamed, and at the third death it is parked as `worker_lost`.
+    """
+    moved = 0
+    for leases in expired_leases(dialect, now).values():
+        suspects = _suspects(dialect, leases)
+        for token, job_id, numbers in leases:
+            moved += _take_back(
+                dialect,
+                token,
+                job_id,
+                numbers,
+                now,
+                only_if_expired=True,
+                blame=suspects.get(job_id, frozenset()) if suspects else None,
+                sent=numbers,
+            )
+    return moved
+
+
+def give_back(
+    dialect: Dialect, token: str, job_id: int, numbers: Sequence[int], sent: Collection[int], now: datetime
+) -> int:
+    """Return records that this worker holds and will not finish. Those in `sent` are in doubt; the
+    others never left. No death is counted."""
+    return _take_back(
+        dialect, token, job_id, numbers, now, only_if_expired=False, blame=frozenset(), sent=sent
+    )
+
+
+def _suspects(
+    dialect: Dialect, leases: Sequence[tuple[str, int, list[int]]]
+) -> dict[int, frozenset[int]]:
+    found: dict[int, set[int]] = defaultdict(set)
+    with dialect.connection.cursor() as cursor:
+        for token, job_id, numbers in leases:
+            for record in _holdings(dialect, cursor, job_id, token, numbers):
+                if record.deaths >= DEATHS_UNTIL_SUSPECT:
+                    found[job_id].add(record.n)
+    return {job_id: frozenset(numbers) for job_id, numbers in found.items()}
+
+
+def _holdings(
+    dialect: Dialect, cursor: CursorWrapper, job_id: int, token: str, numbers: Sequence[int]
+) -> list[_Holding]:
+    condition, parameters = dialect.in_list("n", list(numbers))
+    cursor.execute(
+        "SELECT n, calls, tries, generation, replay_id, deaths, reserved FROM jobs_record "  # noqa: S608
+        f"WHERE job_id = %s AND {condition} AND lease = %s AND status = 1 ORDER BY n"
+        + dialect.lock(),
+        [job_id, *parameters, token],
+    )
+    return [_Holding(*row) for row in cursor.fetchall()]
+
+
+def _take_back(
+    dialect: Dialect,
+    token: str,
+    job_id: int,
+    numbers: Sequence[int],
+    now: datetime,
+    *,
+    only_if_expired: bool,
+    blame: frozenset[int] | None,
+    sent: Collection[int],
+) -> int:
+    """`blame` names the records whose deaths grow; None blames all of them."""
+    job = job_of(job_id)
+    if job is None:
+        return 0
+    with transaction.atomic(), dialect.connection.cursor() as cursor:
+        state = lock_job(dialect, cursor, job_id)
+        if state is None:
+            return 0
+        if only_if_expired:
+            cursor.execute(
+                "DELETE FROM jobs_lease WHERE token = %s AND until < %s",
+                [token, dialect.time(now)],
+            )
+            if cursor.rowcount != 1:
+                return 0  # its owner renewed it, or somebody else was first
+        held = _holdings(dialect, cursor, job_id, token, numbers)
+        delta, book = JobDelta(), Book(job_id, now)
+        rows, due, settlements = [], [], []
+        for record in held:
+            blamed = only_if_expired and (blame is None or record.n in blame)
+            deaths = record.deaths + (1 if blamed else 0)
+            parked = deaths >= DEATHS_UNTIL_PARKED
+            rows.append(_moved_row(job_id, record, deaths, parked, dialect.time(now)))
+            if parked:
+                delta.failed += 1
+            else:
+                delta.pending += 1
+                due.append((job_id, record.n, dialect.time(now), DueReason.RETURNED.value))
+            delta.running -= 1
+            delta.reserved -= record.reserved
+            if record.n in sent:
+                settlements.append(_doubt(job, token, record, now))
+        if rows:
+            dialect.update_rows(
+                cursor,
+                "jobs_record",
+                [("job_id", "bigint"), ("n", "int")],
+                [
+                    ("status", "smallint"),
+                    ("deaths", "smallint"),
+                    ("failure_class", "text"),
+                    ("fingerprint", "text"),
+                    ("message", "text"),
+                    ("finished_at", "timestamptz"),
+                ],
+                rows,
+                assignments=("lease = NULL", "reserved = 0"),
+            )
+        if due:
+            put_due(dialect, cursor, due)
+        if settlements:
+            write_attempts(dialect, cursor, "", settlements)
+            for settlement in settlements:
+                assert settlement.attempt is not None
+                count_attempt(delta, settlement.attempt)
+                book.add(settlement, settlement.attempt)
+            book.write(dialect, cursor)
+        apply_delta(dialect, cursor, state, delta, now)
+        return len(held)
+
+
+def _moved_row(
+    job_id: int, record: _Holding, deaths: int, parked: bool, now: Any
+) -> tuple[Any, ...]:
+    if not parked:
+        return (int(RecordStatus.PENDING), deaths, None, None, None, None, job_id, record.n)
+    lost = FailureClass.WORKER_LOST
+    return (
+        int(RecordStatus.FAILED), deaths, lost.value, fingerprint(lost, _PARKED), _PARKED, now,
+        job_id, record.n,
+    )  # fmt: skip
+
+
+def _doubt(job: Job, token: str, record: _Holding, now: datetime) -> Settlement:
+    """The in-doubt line of a call that may have been made, at its highest possible cost."""
+    replay = Replay.objects.filter(pk=record.replay_id).first() if record.replay_id else None
+    version_id = (replay and replay.template_version_id) or job.template_version_id
+    connection_id = (replay and replay.connection_id) or job.connection_id
+    line = AttemptLine(
+        outcome=AttemptOutcome.IN_DOUBT,
+        purpose=Purpose.RETRY if record.tries else Purpose.FIRST,
+        generation=record.generation,
+        replay_id=record.replay_id,
+        template_version_id=version_id,
+        connection_id=connection_id,
+        model=(replay and replay.model) or job.model,
+        model_returned="",
+        started_at=now,
+        waited_ms=0,
+        took_ms=0,
+        http_status=None,
+        provider_request_id="",
+        failure_class=FailureClass.WORKER_LOST.value,
+        message=_LOST,
+        retry_after_ms=None,
+        usage=Usage(),
+        price_id=None,
+        cost=record.reserved or None,
+        charged=True,
+    )
+    return Settlement(
+        job_id=job.id,
+        n=record.n,
+        lease=token,
+        number=record.calls,
+        status=RecordStatus.PENDING,
+        reserved=record.reserved,
+        uses_try=False,
+        due=DueReason.RETURNED,
+        attempt=line,
+    )
+
+

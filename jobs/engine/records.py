@@ -1,0 +1,103 @@
+"""The values that pass between the store and a slice."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
+from jobs.models import AttemptOutcome, DueReason, Purpose, RecordStatus, StatusReason
+from jobs.providers.types import Usage
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A record held under a lease, with what is needed to ask. Not yet sent."""
+
+    job_id: int
+    n: int
+    lease: str
+    number: int  # of the attempt that this claim allows
+    tries: int
+    generation: int
+    replay_id: int | None
+    deaths: int
+    reserved: int
+    claimed_at: float  # monotonic
+    values: dict[str, Any]
+    repair: tuple[str, str] | None = None
+    # Filled in when the claim is made ready (jobs.engine.plan).
+    system: str = ""
+    user: str = ""
+    input_tokens: int = 0
+    output_estimate: float = 0.0  # tokens its answer was thought to take when it was sent
+    fault: str | None = None  # the row cannot be rendered: fails without a call
+
+    @property
+    def suspect(self) -> bool:
+        """Has cost workers their life before; see `jobs.engine.reclaiming`."""
+        return self.deaths >= DEATHS_UNTIL_SUSPECT
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What a call came to, ready to be written: the attempt, and what it makes of the record."""
+
+    job_id: int
+    n: int
+    lease: str
+    number: int
+    status: RecordStatus
+    reserved: int
+    uses_try: bool
+    # The record.
+    output: str | None = None
+    model: str = ""
+    failure_class: str | None = None
+    fingerprint: str | None = None
+    message: str = ""
+    not_before: datetime | None = None
+    due: DueReason | None = None
+    pause: StatusReason | None = None
+    # The attempt; None where no call was made (a row that cannot be rendered).
+    attempt: "AttemptLine | None" = None
+
+
+@dataclass(slots=True)
+class AttemptLine:
+    """A line of the ledger. `cost` is None when the price is unknown."""
+
+    outcome: AttemptOutcome
+    purpose: Purpose
+    generation: int
+    replay_id: int | None
+    template_version_id: int
+    connection_id: int
+    model: str
+    model_returned: str
+    started_at: datetime
+    waited_ms: int
+    took_ms: int
+    http_status: int | None
+    provider_request_id: str
+    failure_class: str
+    message: str
+    retry_after_ms: int | None
+    usage: Usage
+    price_id: int | None
+    cost: int | None
+    charged: bool  # the provider bills it, or may (in doubt)
+    request: str | None = None
+    answer: str | None = None
+
+
+@dataclass(slots=True)
+class JobHead:
+    """What a slice must know of a runnable job to share itself out among them."""
+
+    id: int
+    team_id: int
+    priority: int
+    connection_id: int
+    model: str
+    pending: int
+    running: int

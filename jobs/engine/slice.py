@@ -1,0 +1,405 @@
+"""A slice: one asyncio session in a worker process that keeps calls in flight for all runnable jobs.
+
+Three loops share one thread for the database: one claims ahead of what is sent, one settles what came
+back, one ticks (heartbeat, permits, pauses, the order to stop). Sending itself waits for nothing but
+permits: there is no wave to end, and no slot is held by a record that waits.
+
+Clock, transport, store and randomness are parameters.
+"""
+
+import asyncio
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from jobs.engine.fairness import next_job
+from jobs.engine.lane import FIRST_CLAIM, Lane
+from jobs.engine.plan import STALE_S, CannotRun, Plan, make_plan
+from jobs.engine.records import Claimed, JobHead, Settlement
+from jobs.engine.store import Store
+from jobs.failures import POLICIES, Action
+from jobs.providers.dialogue import ask
+from jobs.providers.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times in seconds."""
+
+    flush_every: float = 0.1  # a result waits at most so long for company
+    flush_at: int = 256
+    claim_at_most: int = 128
+    tick: float = 0.5
+    heartbeat: float = 3.0
+    idle: float = 4.0  # with no job to work for, the slice leaves after so long
+    life: float = 240.0
+    grace: float = 20.0  # for calls in flight, once told to stop
+    buffer_at_most: int = 4_000  # unsettled results; above it nothing is claimed or sent
+
+
+class Slice:
+    """See the module. `told_to_stop` is asked often and must be cheap; `on_beat` and `on_leave` run
+    in the database thread, the latter before the calls in flight have ended."""
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        store: Store,
+        transport: Transport,
+        rng: random.Random,
+        tuning: Tuning,
+        told_to_stop: Callable[[], bool],
+        on_beat: Callable[[], None],
+        on_leave: Callable[[], None],
+    ) -> None:
+        self.worker = worker
+        self.store = store
+        self.clock = store.clock
+        self.transport = transport
+        self.rng = rng
+        self.tuning = tuning
+        self.told_to_stop = told_to_stop
+        self.on_beat = on_beat
+        self.on_leave = on_leave
+        self.stopping = False
+        self.jobs: list[JobHead] = []
+        self.lanes: dict[tuple[int, str], Lane] = {}
+        self.plans: dict[tuple[int, int | None], Plan] = {}
+        self.resting: dict[int, float] = {}  # job -> monotonic time until which it had nothing
+        self.calls: dict[asyncio.Task[None], Claimed] = {}
+        self.done: list[Settlement] = []
+        self.leases: dict[str, tuple[int, set[int]]] = {}  # token -> job, records not settled
+        self._settle = asyncio.Event()
+        self._claim = asyncio.Event()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    # --- the session ------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Work until there is none, the slice's life is over, or it is told to stop."""
+        born = last_work = self.clock.monotonic()
+        await self._patiently(self.store.sync_clock)
+        loops = [
+            asyncio.create_task(loop())
+            for loop in (self._tick_loop, self._claim_loop, self._settle_loop)
+        ]
+        try:
+            while not self.stopping:
+                await asyncio.sleep(0.05)
+                for loop in loops:
+                    if loop.done():
+                        loop.result()  # a loop ends only by a fault of ours: raise it
+                now = self.clock.monotonic()
+                if self.jobs or self.calls or self.done:
+                    last_work = now
+                self.stopping = (
+                    self.told_to_stop()
+                    or now - born > self.tuning.life
+                    or now - last_work > self.tuning.idle
+                )
+            await self._patiently(self.on_leave)
+            await self._drain()
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self._db(connection.close)
+            self._thread.shutdown()
+
+    async def _drain(self) -> None:
+        """Give back what was not sent, let calls end within the grace time, settle everything."""
+        await self._return_unsent(lambda record: True)
+        if self.calls:
+            await asyncio.wait(list(self.calls), timeout=self.tuning.grace)
+        abandoned = list(self.calls.values())
+        for call in list(self.calls):
+            call.cancel()
+        await asyncio.gather(*list(self.calls), return_exceptions=True)
+        for record in abandoned:
+            self._errand(self._give_back_doubtful(record))
+        while self._errands:
+            await asyncio.gather(*list(self._errands))
+        while self.done:
+            await self._flush()
+
+    async def _db[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, partial(function, *args, **kwargs)
+        )
+
+    async def _patiently[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Again and again while the database is away: what was paid for is not dropped."""
+        wait = 0.2
+        while True:
+            try:
+                return await self._db(function, *args, **kwargs)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("database: %s; again in %.1f s", error, wait)
+                await self._db(connection.close)
+                await asyncio.sleep(wait * self.rng.uniform(0.5, 1.5))
+                wait = min(wait * 2, 5.0)
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    # --- ticks ------------------------------------------------------------------------------
+    async def _tick_loop(self) -> None:
+        beaten = float("-inf")
+        while True:
+            self.jobs = await self._patiently(self.store.runnable_jobs)
+            held = {record.job_id for lane in self.lanes.values() for record in lane.ready}
+            await self._heed_stops(held - {job.id for job in self.jobs})
+            await self._refresh_permits()
+            now = self.clock.monotonic()
+            if now - beaten >= self.tuning.heartbeat:
+                beaten = now
+                await self._patiently(self.store.sync_clock)
+                await self._patiently(
+                    self.store.heartbeat,
+                    self.worker,
+                    in_flight=len(self.calls),
+                    detail=self._detail(now),
+                    tokens=list(self.leases),
+                )
+                await self._patiently(self.on_beat)
+            self._claim.set()
+            self._send()
+            await asyncio.sleep(self.tuning.tick)
+
+    async def _heed_stops(self, job_ids: set[int]) -> None:
+        """Give back what waits here of jobs that were paused or cancelled."""
+        if job_ids:
+            stopped = await self._patiently(self.store.stopped, list(job_ids))
+            await self._return_unsent(lambda record: record.job_id in stopped)
+
+    async def _refresh_permits(self) -> None:
+        for key, lane in list(self.lanes.items()):
+            now = self.clock.monotonic()
+            if lane.idle(now):
+                del self.lanes[key]
+                continue
+            permits, cooldown = await self._patiently(
+                self.store.take_permits,
+                key,
+                lane.limits,
+                self.worker,
+                lane.permits,
+                in_flight=lane.in_flight,
+                want=lane.want(),
+                input_tokens_each=lane.input_tokens_each,
+                output_tokens_each=lane.output_tokens_each,
+            )
+            lane.refill(permits, cooldown, self.clock.now(), self.clock.monotonic())
+
+    def _detail(self, now: float) -> dict[str, Any]:
+        jobs: dict[str, int] = defaultdict(int)
+        for record in self.calls.values():
+            jobs[str(record.job_id)] += 1
+        return {
+            "jobs": jobs,
+            "limits": {f"{k[0]}:{k[1]}": lane.report(now) for k, lane in self.lanes.items()},
+        }
+
+    # --- claiming ---------------------------------------------------------------------------
+    async def _claim_loop(self) -> None:
+        while True:
+            await self._claim.wait()
+            self._claim.clear()
+            while not self.stopping and len(self.done) < self.tuning.buffer_at_most:
+                job = self._next_job()
+                if job is None:
+                    break
+                await self._claim_for(job)
+                self._send()
+
+    def _next_job(self) -> JobHead | None:
+        now = self.clock.monotonic()
+        candidates = [
+            job
+            for job in self.jobs
+            if self.resting.get(job.id, 0.0) <= now and self._room(job, now) > 0
+        ]
+        held: dict[int, int] = defaultdict(int)
+        for record in self._held():
+            held[record.job_id] += 1
+        return next_job(candidates, held)
+
+    def _held(self) -> list[Claimed]:
+        waiting = [record for lane in self.lanes.values() for record in lane.ready]
+        return waiting + list(self.calls.values())
+
+    def _room(self, job: JobHead, now: float) -> int:
+        lane = self.lanes.get((job.connection_id, job.model))
+        return FIRST_CLAIM if lane is None else lane.room(now)
+
+    async def _claim_for(self, job: JobHead) -> None:
+        now = self.clock.monotonic()
+        limit = min(self.tuning.claim_at_most, self._room(job, now))
+        suspect_held = any(record.suspect for record in self._held())
+        try:
+            records = await self._patiently(
+                self.store.claim,
+                job.id,
+                self.worker,
+                limit,
+                self._prepare,
+                allow_suspect=not suspect_held,
+            )
+        except CannotRun as fault:
+            await self._patiently(self.store.pause, job.id, fault.reason, str(fault))
+            self.resting[job.id] = now + self.tuning.tick
+            return
+        if len(records) < limit:
+            # All that was there: ask again soon, but let other jobs have their turn.
+            self.resting[job.id] = now + self.tuning.tick / 4
+        if not records:
+            return
+        self.leases[records[0].lease] = (job.id, {record.n for record in records})
+        for record in records:
+            plan = self._plan_of(record)
+            if record.fault is not None:
+                self._finish(plan.unrendered(record))
+            else:
+                self._lane_of(plan).ready.append(record)
+
+    def _prepare(self, record: Claimed) -> None:
+        """Runs in the database thread, inside the claim's transaction."""
+        key = (record.job_id, record.replay_id)
+        plan, now = self.plans.get(key), self.clock.monotonic()
+        if plan is None or now - plan.made_at > STALE_S:
+            plan = make_plan(*key, now=self.clock.now(), monotonic=now)
+            self.plans[key] = plan
+        plan.prepare(record)
+
+    def _plan_of(self, record: Claimed) -> Plan:
+        return self.plans[(record.job_id, record.replay_id)]
+
+    def _lane_of(self, plan: Plan) -> Lane:
+        lane = self.lanes.get(plan.lane)
+        if lane is None:
+            lane = self.lanes[plan.lane] = Lane(plan.limits, self.clock.monotonic())
+        lane.limits = plan.limits
+        return lane
+
+    async def _return_unsent(self, which: Callable[[Claimed], bool]) -> None:
+        by_lease: dict[str, list[int]] = defaultdict(list)
+        for lane in self.lanes.values():
+            for record in lane.withdraw(which):
+                by_lease[record.lease].append(record.n)
+        for token, numbers in by_lease.items():
+            await self._give_back(token, numbers, sent=set())
+
+    async def _give_back(self, token: str, numbers: list[int], sent: set[int]) -> None:
+        job_id, _ = self.leases[token]
+        await self._patiently(self.store.give_back, token, job_id, numbers, sent)
+        await self._patiently(self.store.drop_leases, self._settled(token, numbers))
+
+    async def _give_back_doubtful(self, record: Claimed) -> None:
+        await self._give_back(record.lease, [record.n], sent={record.n})
+
+    def _settled(self, token: str, numbers: list[int]) -> list[str]:
+        """Strike records off a lease; the token in a list when none is left on it."""
+        if token not in self.leases:
+            return []
+        _, left = self.leases[token]
+        left.difference_update(numbers)
+        if left:
+            return []
+        del self.leases[token]
+        return [token]
+
+    # --- sending ----------------------------------------------------------------------------
+    def _send(self) -> None:
+        """Put in flight all that permits allow."""
+        if self.stopping or len(self.done) >= self.tuning.buffer_at_most:
+            return
+        now = self.clock.monotonic()
+        for lane in self.lanes.values():
+            while (record := lane.next_to_send(now)) is not None:
+                call = asyncio.create_task(self._call(lane, record))
+                self.calls[call] = record
+                call.add_done_callback(partial(self._called, lane))
+            if lane.hungry():
+                self._claim.set()
+
+    def _called(self, lane: Lane, call: asyncio.Task[None]) -> None:
+        record = self.calls.pop(call)
+        lane.ended()
+        if not call.cancelled() and (error := call.exception()) is not None:
+            # A fault of ours. The call may have been made: back to pending, its attempt in doubt.
+            logger.error("record %s of job %s", record.n, record.job_id, exc_info=error)
+            self._errand(self._give_back_doubtful(record))
+        self._send()
+
+    async def _call(self, lane: Lane, record: Claimed) -> None:
+        plan = self._plan_of(record)
+        started_at, sent = self.clock.now(), self.clock.monotonic()
+        request, response, outcome = await ask(
+            self.transport, plan.endpoint, plan.call_of(record), plan.timeout
+        )
+        now = self.clock.monotonic()
+        lane.answered(record, outcome)
+        cooldown = 0.0
+        if outcome.failure is not None and POLICIES[outcome.failure].action is Action.WAIT:
+            cooldown = lane.throttled(now, outcome.hints.retry_after)
+            if lane.should_tell():
+                until = self.clock.now() + timedelta(seconds=cooldown)
+                self._errand(self._patiently(self.store.cool_down, plan.lane, until))
+        self._finish(
+            plan.settlement_of(
+                record,
+                request,
+                response,
+                outcome,
+                started_at=started_at,
+                waited_ms=int((sent - record.claimed_at) * 1000),
+                took_ms=int((now - sent) * 1000),
+                cooldown=cooldown,
+                now=self.clock.now(),
+                rng=self.rng,
+            )
+        )
+
+    # --- settling ---------------------------------------------------------------------------
+    def _finish(self, settlement: Settlement) -> None:
+        self.done.append(settlement)
+        self._settle.set()
+
+    async def _settle_loop(self) -> None:
+        while True:
+            await self._settle.wait()
+            if len(self.done) < self.tuning.flush_at:
+                await asyncio.sleep(self.tuning.flush_every)
+            self._settle.clear()
+            while self.done:
+                await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self.done = self.done[: self.tuning.flush_at], self.done[self.tuning.flush_at :]
+        by_job: dict[int, list[Settlement]] = defaultdict(list)
+        for settlement in batch:
+            by_job[settlement.job_id].append(settlement)
+        for job_id, settlements in by_job.items():
+            by_lease: dict[str, list[int]] = defaultdict(list)
+            for settlement in settlements:
+                by_lease[settlement.lease].append(settlement.n)
+            ended = [t for token, ns in by_lease.items() for t in self._settled(token, ns)]
+            status = await self._patiently(
+                self.store.settle, job_id, self.worker, settlements, ended
+            )
+            if status is None or not status.is_runnable:
+                await self._return_unsent(lambda record, stopped=job_id: record.job_id == stopped)
+        self._send()

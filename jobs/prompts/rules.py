@@ -1,0 +1,154 @@
+"""Rules that an answer must keep beyond its schema. Each is a small JSON object:
+
+    {"field": "amount", "min": 0, "max": 1000}          range of a number
+    {"field": "category", "in": ["a", "b"]}             one of these
+    {"field": "iban", "pattern": "^[A-Z]{2}"}           a regular expression, found anywhere
+    {"field": "summary", "max_length": 300}             length in characters; also min_length
+    {"field": "quote", "evidence_in": "body"}           the text occurs in that column of the row
+    {"if": {"field": "refund", "equals": true}, "then": {"field": "amount", "min": 0.01}}
+
+`field` is a path with dots; without it a rule is about the whole text. A missing or null field keeps
+every rule: whether it must be there is the schema's business. Whitespace and case do not matter to
+evidence.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jobs.errors import FieldError
+
+# Judges an answer (the parsed value, or the text) against a row; a sentence when it is broken.
+Rule = Callable[[Any, Mapping[str, Any]], str | None]
+
+MAX_RULES = 50
+MAX_PATTERN_CHARS = 200
+# A pattern is matched against no more of a field than this: Python's engine back-tracks.
+_PATTERN_TEXT_CHARS = 2_000
+_NESTED_QUANTIFIER = re.compile(r"\([^)]*[+*][^)]*\)[+*{]")
+_CHECKS = frozenset({"min", "max", "in", "pattern", "min_length", "max_length", "evidence_in", "equals"})
+
+
+def check_rules(rules: Any) -> list[FieldError]:
+    """What is wrong with a list of rules; empty when it can be used."""
+    if not isinstance(rules, Sequence) or isinstance(rules, str):
+        return [FieldError(("rules",), "Rules are a list of objects")]
+    if len(rules) > MAX_RULES:
+        return [FieldError(("rules",), f"At most {MAX_RULES} rules")]
+    problems = []
+    for at, rule in enumerate(rules):
+        try:
+            _compile(rule)
+        except ValueError as error:
+            problems.append(FieldError(("rules", at), str(error)))
+    return problems
+
+
+def compile_rules(rules: Sequence[Any]) -> list[Rule]:
+    """Raises ValueError, in words."""
+    return [_compile(rule) for rule in rules]
+
+
+def _compile(rule: Any) -> Rule:
+    if not isinstance(rule, Mapping):
+        raise ValueError("A rule is a JSON object")
+    if "if" in rule or "then" in rule:
+        if set(rule) != {"if", "then"}:
+            raise ValueError('A conditional rule has exactly "if" and "then"')
+        condition, consequence = _compile(rule["if"]), _compile(rule["then"])
+
+        def conditional(answer: Any, row: Mapping[str, Any]) -> str | None:
+            return None if condition(answer, row) else consequence(answer, row)
+
+        return conditional
+    unknown = set(rule) - _CHECKS - {"field"}
+    if unknown:
+        raise ValueError(f"Unknown in a rule: {', '.join(sorted(map(str, unknown)))}")
+    checks = [_check(name, rule[name]) for name in _CHECKS & set(rule)]
+    if not checks:
+        raise ValueError(f"A rule needs one of {', '.join(sorted(_CHECKS))}")
+    path = str(rule["field"]).split(".") if rule.get("field") else []
+    label = rule.get("field") or "answer"
+
+    def judge(answer: Any, row: Mapping[str, Any]) -> str | None:
+        value = answer
+        for step in path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        if value is None:
+            return None
+        broken = next((said for check in checks if (said := check(value, row))), None)
+        return f"{label}: {broken}" if broken else None
+
+    return judge
+
+
+def _check(name: str, bound: Any) -> Rule:
+    if name in ("min", "max"):
+        if not isinstance(bound, int | float) or isinstance(bound, bool):
+            raise ValueError(f"“{name}” takes a number")
+        return _range(name, bound)
+    if name in ("min_length", "max_length"):
+        if not isinstance(bound, int) or isinstance(bound, bool) or bound < 0:
+            raise ValueError(f"“{name}” takes a whole number")
+        return _length(name, bound)
+    if name == "in":
+        if not isinstance(bound, list) or not bound:
+            raise ValueError("“in” takes a list of values")
+        return lambda value, row: None if value in bound else f"{value!r} is not one of {bound}"
+    if name == "equals":
+        return lambda value, row: None if value == bound else f"{value!r} is not {bound!r}"
+    if name == "pattern":
+        return _pattern(bound)
+    if not isinstance(bound, str):
+        raise ValueError("“evidence_in” takes the name of a column")
+    return _evidence(bound)
+
+
+def _range(name: str, bound: float) -> Rule:
+    def check(value: Any, row: Mapping[str, Any]) -> str | None:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return f"{value!r} is not a number"
+        if name == "min":
+            return None if value >= bound else f"{value} is below {bound}"
+        return None if value <= bound else f"{value} is above {bound}"
+
+    return check
+
+
+def _length(name: str, bound: int) -> Rule:
+    def check(value: Any, row: Mapping[str, Any]) -> str | None:
+        size = len(value) if isinstance(value, str | list) else len(str(value))
+        if name == "min_length":
+            return None if size >= bound else f"has {size} characters, at least {bound} are asked"
+        return None if size <= bound else f"has {size} characters, at most {bound} are allowed"
+
+    return check
+
+
+def _pattern(bound: Any) -> Rule:
+    if not isinstance(bound, str) or len(bound) > MAX_PATTERN_CHARS:
+        raise ValueError(f"“pattern” takes a regular expression of up to {MAX_PATTERN_CHARS} characters")
+    if _NESTED_QUANTIFIER.search(bound):
+        raise ValueError("“pattern”: a repeated group that holds a repetition is not allowed")
+    try:
+        compiled = re.compile(bound)
+    except re.error as error:
+        raise ValueError(f"“pattern” is not a regular expression: {error}") from error
+
+    def check(value: Any, row: Mapping[str, Any]) -> str | None:
+        found = compiled.search(str(value)[:_PATTERN_TEXT_CHARS])
+        return None if found else f"{str(value)[:80]!r} does not match {bound}"
+
+    return check
+
+
+def _evidence(column: str) -> Rule:
+    def squeeze(text: Any) -> str:
+        return " ".join(str(text).lower().split())
+
+    def check(value: Any, row: Mapping[str, Any]) -> str | None:
+        if squeeze(value) in squeeze(row.get(column, "")):
+            return None
+        return f"{str(value)[:80]!r} does not occur in the column “{column}”"
+
+    return check
