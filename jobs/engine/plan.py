@@ -5,7 +5,7 @@ and made anew when `STALE_S` have passed, so that a new key, price or limit is h
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -188,6 +188,9 @@ class Plan:
         took_ms: int,
     ) -> AttemptLine:
         usage = outcome.usage or Usage()
+        if usage.estimated and not usage.input_tokens:
+            # The wire format saw only the answer; what was asked is known here.
+            usage = replace(usage, input_tokens=record.input_tokens)
         doubtful = outcome.charged is None
         cost: int | None = 0
         if doubtful:

@@ -1,0 +1,169 @@
+"""The reconciler: small duties that keep the tables true to each other, each safe to do twice.
+
+It is no task of the queue it mends: slices run it between heartbeats, the cluster's parent process
+runs it with its pulse, and a schedule each minute is the third trigger. One process at a time does
+it, by compare-and-swap on its `Errand`.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from jobs import queue
+from jobs.engine.counters import close_if_done
+from jobs.engine.expanding import cancel_chunk
+from jobs.engine.reclaiming import reclaim_expired
+from jobs.engine.replaying import replay_chunk
+from jobs.engine.store import Store
+from jobs.models import (
+    Dataset,
+    DatasetStatus,
+    Due,
+    Errand,
+    IdempotencyKey,
+    Job,
+    JobStatus,
+    Record,
+    RecordStatus,
+    Replay,
+    Throughput,
+    Worker,
+)
+
+logger = logging.getLogger(__name__)
+
+SWEEP_EVERY = timedelta(seconds=2)
+# A sweep that takes longer than this has died; another process may begin.
+SWEEP_AT_MOST = timedelta(seconds=60)
+PRUNE_EVERY = timedelta(hours=1)
+# An ingest that says nothing for so long has died with its worker.
+INGEST_SILENT = timedelta(seconds=60)
+CHUNKS_A_SWEEP = 20
+_OPEN = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.CANCELLING)
+
+
+def sweep_if_due(store: Store) -> bool:
+    """Do the duties unless somebody else does, or did moments ago. Returns whether it did."""
+    return _errand("sweep", SWEEP_EVERY, store.clock.now(), lambda: _sweep(store))
+
+
+def _errand(name: str, every: timedelta, now: datetime, duty: Callable[[], None]) -> bool:
+    Errand.objects.get_or_create(name=name)
+    mine = (
+        Errand.objects.filter(name=name)
+        .filter(Q(done_at__isnull=True) | Q(done_at__lte=now - every))
+        .filter(Q(until__isnull=True) | Q(until__lte=now))
+        .update(until=now + SWEEP_AT_MOST)
+    )
+    if not mine:
+        return False  # somebody else is at it, or it was done moments ago
+    try:
+        duty()
+    finally:
+        Errand.objects.filter(name=name).update(until=None, done_at=now)
+    return True
+
+
+def _sweep(store: Store) -> None:
+    for duty in (
+        _reclaim,
+        _cancel,
+        _apply_replays,
+        _close,
+        _walk_again,
+        _resume_ingests,
+        _ring,
+        _prune,
+    ):
+        try:
+            duty(store)
+        except DatabaseError:
+            # The others are still worth doing; this one has its next chance in seconds.
+            logger.exception("the reconciler's duty %s failed", duty.__name__)
+            connection.close()
+
+
+def _reclaim(store: Store) -> None:
+    moved = reclaim_expired(store.dialect, store.clock.now())
+    if moved:
+        logger.warning("took back %d records from workers that fell silent", moved)
+
+
+def _cancel(store: Store) -> None:
+    for job_id in Job.objects.filter(status=JobStatus.CANCELLING).values_list("id", flat=True):
+        for _ in range(CHUNKS_A_SWEEP):
+            if not cancel_chunk(store.dialect, job_id, store.clock.now()):
+                break
+
+
+def _apply_replays(store: Store) -> None:
+    for replay_id in Replay.objects.filter(applied_at__isnull=True).values_list("id", flat=True):
+        for _ in range(CHUNKS_A_SWEEP):
+            if not replay_chunk(store.dialect, replay_id, store.clock.now()):
+                break
+
+
+def _close(store: Store) -> None:
+    done = Job.objects.filter(status__in=_OPEN, pending=0, running=0)
+    for job_id in done.values_list("id", flat=True):
+        with transaction.atomic(), connection.cursor() as cursor:
+            close_if_done(store.dialect, cursor, job_id, store.clock.now())
+
+
+def _walk_again(store: Store) -> None:
+    """Pending records that no claim can find: behind the cursor, and without a `Due` row.
+
+    They are looked for only where nothing else is to be claimed, and found by walking from the start.
+    """
+    waiting = Job.objects.filter(
+        status__in=(JobStatus.QUEUED, JobStatus.RUNNING),
+        pending__gt=0,
+        running=0,
+        expanded=F("total"),
+        cursor__gt=0,
+    )
+    for job in waiting:
+        if Due.objects.filter(job_id=job.id).exists():
+            continue
+        lost = Record.objects.filter(
+            job_id=job.id, status=RecordStatus.PENDING, n__lte=job.cursor
+        ).exists()
+        ahead = Record.objects.filter(
+            job_id=job.id, status=RecordStatus.PENDING, n__gt=job.cursor
+        ).exists()
+        if lost and not ahead:
+            logger.warning("job %s: pending records without a due time; walking again", job.id)
+            Job.objects.filter(pk=job.id, cursor=job.cursor, running=0).update(cursor=0)
+
+
+def _resume_ingests(store: Store) -> None:
+    silent = Dataset.objects.filter(status=DatasetStatus.INGESTING).filter(
+        Q(ingest_seen_at__lt=store.clock.now() - INGEST_SILENT)
+        | Q(ingest_seen_at__isnull=True, created_at__lt=store.clock.now() - INGEST_SILENT)
+    )
+    for dataset in silent:
+        # Said to be seen now, so that the next sweep does not ring once more.
+        if Dataset.objects.filter(pk=dataset.pk, ingest_seen_at=dataset.ingest_seen_at).update(
+            ingest_seen_at=store.clock.now()
+        ):
+            queue.enqueue("jobs.datasets.tasks.ingest", dataset.pk)
+
+
+def _ring(store: Store) -> None:
+    """A doorbell for runnable jobs that no live slice looks after."""
+    if store.runnable_jobs() and store.live_slices() == 0:
+        queue.ring()
+
+
+def _prune(store: Store) -> None:
+    def prune() -> None:
+        now = timezone.now()
+        Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+        Throughput.objects.filter(at__lt=now - timedelta(days=2)).delete()
+        IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
+
+    _errand("prune", PRUNE_EVERY, store.clock.now(), prune)

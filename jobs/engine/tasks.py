@@ -1,0 +1,107 @@
+"""The thin functions that queue messages name. Each asks the tables what there is to do."""
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+
+import uvloop
+from django.conf import settings
+
+from jobs import queue
+from jobs.engine.expanding import expand_chunk
+from jobs.engine.lane import CEILING
+from jobs.engine.reconcile import sweep_if_due
+from jobs.engine.replaying import replay_chunk
+from jobs.engine.slice import Slice, Tuning
+from jobs.engine.store import Store
+from jobs.models import Worker
+from jobs.providers.transport import LeanTransport
+
+
+
+def run_slice() -> None:
+    """Work for all runnable jobs until there is none, or minutes have passed."""
+    store = Store()
+    store.sync_clock()
+    worker = register_worker("slice", store)
+    parent = os.getppid()
+
+    def told_to_stop() -> bool:
+        # A killed sentinel leaves its workers behind; they must not go on without a guard.
+        return queue.stopping.is_set() or os.getppid() != parent
+
+    async def session() -> None:
+        transport = LeanTransport(
+            allow_private=settings.ALLOW_PRIVATE_ADDRESSES, max_connections=CEILING * 2
+        )
+        try:
+            await Slice(
+                worker=worker,
+                store=store,
+                transport=transport,
+                rng=random.Random(secrets.randbits(64)),  # noqa: S311  spreads retries, no secret
+                tuning=Tuning(life=settings.SLICE_SECONDS),
+                told_to_stop=told_to_stop,
+                on_beat=lambda: _beat(store),
+                on_leave=lambda: _leave(store),
+            ).run()
+        finally:
+            await transport.close()
+
+    try:
+        asyncio.run(session(), loop_factory=uvloop.new_event_loop)
+    finally:
+        store.sign_off(worker)
+
+
+def _beat(store: Store) -> None:
+    """Now and then from within a slice: sweep, and call for company while much is pending."""
+    sweep_if_due(store)
+    if len(store.runnable_jobs()) and store.live_slices() < settings.WORKERS:
+        queue.ring()
+
+
+def _leave(store: Store) -> None:
+    if not queue.stopping.is_set() and store.runnable_jobs():
+        queue.ring()
+
+
+def register_worker(kind: str, store: Store) -> str:
+    """A row for this process under an id that no process ever had before."""
+    worker = secrets.token_hex(16)
+    now = store.clock.now()
+    Worker.objects.create(
+        id=worker,
+        kind=kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=settings.VERSION,
+        started_at=now,
+        seen_at=now,
+    )
+    return worker
+
+
+def expand(job_id: int) -> None:
+    """Make all records of a job; claims make them too when they are quicker."""
+    store = Store()
+    while not queue.stopping.is_set() and expand_chunk(store.dialect, job_id):
+        pass
+
+
+def apply_replay(replay_id: int) -> None:
+    """Send the records of a replay back to pending."""
+    store = Store()
+    store.sync_clock()
+    while not queue.stopping.is_set() and replay_chunk(store.dialect, replay_id, store.clock.now()):
+        queue.ring()
+    queue.ring()
+
+
+def sweep() -> None:
+    """The reconciler's second trigger; the first ones are the slices and the cluster's own pulse."""
+    store = Store()
+    store.sync_clock()
+    sweep_if_due(store)

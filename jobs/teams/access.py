@@ -1,0 +1,107 @@
+"""The only ways by which a page or the API gets at an object: always within the actor's team.
+
+An object of another team and one that does not exist are told as one.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+
+from jobs.errors import NotAllowed, NotFound
+from jobs.models import (
+    Connection,
+    Dataset,
+    Job,
+    PromptTemplate,
+    Replay,
+    Role,
+    Team,
+    TemplateVersion,
+)
+from jobs.teams.policy import MINIMUM_ROLE, Action
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, for which team, and how they came."""
+
+    user: User
+    team: Team
+    role: Role
+    is_installation_admin: bool
+    via: Literal["session", "token"]
+    address: str | None = None
+
+    def may(self, action: Action) -> bool:
+        return self.role.rank >= MINIMUM_ROLE[action].rank
+
+    def require(self, action: Action) -> None:
+        """Raises NotAllowed."""
+        if not self.may(action):
+            needed = MINIMUM_ROLE[action].label.lower()
+            raise NotAllowed(
+                f"This needs the role “{needed}” in the team {self.team.name}; "
+                f"yours is “{self.role.label.lower()}”."
+            )
+
+
+def _one[M: Model](found: QuerySet[M], kind: str, public_id: object) -> M:
+    instance = found.first()
+    if instance is None:
+        raise NotFound(f"There is no {kind} “{str(public_id)[:40]}”.")
+    return instance
+
+
+def dataset_for(actor: Actor, public_id: str) -> Dataset:
+    return _one(Dataset.objects.filter(team=actor.team, public_id=public_id), "dataset", public_id)
+
+
+def template_for(actor: Actor, public_id: str) -> PromptTemplate:
+    return _one(
+        PromptTemplate.objects.filter(team=actor.team, public_id=public_id), "template", public_id
+    )
+
+
+def template_version_for(
+    actor: Actor, public_id: str, version: int | None = None
+) -> TemplateVersion:
+    """A version of a template; the latest without a number."""
+    template = template_for(actor, public_id)
+    wanted = template.latest_version if version is None else version
+    found = template.versions.select_related("template").filter(version=wanted)
+    return _one(found, f"version of the template “{template.name}”", wanted)
+
+
+def connection_for(actor: Actor, public_id: str) -> Connection:
+    return _one(
+        Connection.objects.filter(team=actor.team, public_id=public_id, removed_at__isnull=True),
+        "connection",
+        public_id,
+    )
+
+
+def job_for(actor: Actor, public_id: str) -> Job:
+    return _one(
+        Job.objects.select_related(
+            "team", "dataset", "template_version__template", "connection", "created_by"
+        ).filter(team=actor.team, public_id=public_id),
+        "job",
+        public_id,
+    )
+
+
+def replay_for(actor: Actor, job: Job, public_id: str) -> Replay:
+    found = Replay.objects.select_related("template_version__template", "connection", "created_by")
+    return _one(
+        found.filter(job=job, job__team=actor.team, public_id=public_id), "replay", public_id
+    )
+
+
+def team_for(actor: Actor, public_id: str) -> Team:
+    """The actor's own team, or any one for an installation admin."""
+    found = Team.objects.filter(public_id=public_id)
+    if not actor.is_installation_admin:
+        found = found.filter(pk=actor.team.pk)
+    return _one(found, "team", public_id)
