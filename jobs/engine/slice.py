@@ -114,7 +114,7 @@ class Slice:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await self._db(connection.close)
+            await self._db(_disconnect)
             self._thread.shutdown()
 
     async def _drain(self) -> None:
@@ -146,7 +146,7 @@ class Slice:
                 return await self._db(function, *args, **kwargs)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("database: %s; again in %.1f s", error, wait)
-                await self._db(connection.close)
+                await self._db(_disconnect)
                 await asyncio.sleep(wait * self.rng.uniform(0.5, 1.5))
                 wait = min(wait * 2, 5.0)
 
@@ -396,10 +396,18 @@ class Slice:
             by_lease: dict[str, list[int]] = defaultdict(list)
             for settlement in settlements:
                 by_lease[settlement.lease].append(settlement.n)
-            ended = [t for token, ns in by_lease.items() for t in self._settled(token, ns)]
+            # Struck off only when it is written: until then the lease is renewed.
+            ended = [t for t, ns in by_lease.items() if self.leases[t][1] <= set(ns)]
             status = await self._patiently(
                 self.store.settle, job_id, self.worker, settlements, ended
             )
+            for token, numbers in by_lease.items():
+                self._settled(token, numbers)
             if status is None or not status.is_runnable:
                 await self._return_unsent(lambda record, stopped=job_id: record.job_id == stopped)
         self._send()
+
+
+def _disconnect() -> None:
+    """Close this thread's connection: `connection` stands for another one in each thread."""
+    connection.close()
