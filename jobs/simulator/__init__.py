@@ -1,0 +1,10 @@
+"""The provider simulator: the vendors' formats over real HTTP, with any fault on demand.
+
+It imports nothing from the rest of `jobs`, so that it can bear witness: what it counted is held
+against what the product booked. A call goes through
+
+    http (bytes to request) → openai / anthropic (request to `Question`) → limits → faults
+    → answers (a plausible `Answer`) → openai / anthropic (answer to JSON) → http → stats.
+
+`jobs.simulator.server.Simulator` ties them together; `python -m jobs.simulator` runs it.
+"""
