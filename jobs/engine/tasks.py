@@ -10,7 +10,7 @@ import uvloop
 from django.conf import settings
 
 from jobs import queue
-from jobs.engine.expanding import expand_chunk
+from jobs.engine.expanding import cancel_chunk, expand_chunk
 from jobs.engine.lane import CEILING
 from jobs.engine.reconcile import sweep_if_due
 from jobs.engine.replaying import replay_chunk
@@ -88,6 +88,14 @@ def expand(job_id: int) -> None:
     """Make all records of a job; claims make them too when they are quicker."""
     store = Store()
     while not queue.stopping.is_set() and expand_chunk(store.dialect, job_id):
+        pass
+
+
+def cancel(job_id: int) -> None:
+    """Cancel what is pending of a job that is being cancelled."""
+    store = Store()
+    store.sync_clock()
+    while not queue.stopping.is_set() and cancel_chunk(store.dialect, job_id, store.clock.now()):
         pass
 
 

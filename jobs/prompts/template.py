@@ -31,6 +31,8 @@ TESTS = frozenset(
 _STATEMENTS = frozenset({"if", "elif", "else", "endif", "for", "endfor"})
 _WORD_OPERATORS = frozenset({"and", "or", "not", "in", "is", "if", "else", "true", "false", "none"})
 
+_OPTIONAL = re.compile(r"([^\W\d]\w*)\s*(?:is\s+(?:not\s+)?(?:un)?defined|\|\s*default)")
+
 Part = Literal["system", "user"]
 
 _TAG = re.compile(r"\{\{-?(?P<expr>.*?)-?\}\}|\{%-?(?P<stmt>.*?)-?%\}|\{#.*?#\}", re.DOTALL)
@@ -70,9 +72,16 @@ class Rendered:
 class PromptText:
     """A system and a user text, compiled. Threads may share one."""
 
-    def __init__(self, environment: minijinja.Environment, variables: frozenset[str]):
+    def __init__(
+        self,
+        environment: minijinja.Environment,
+        variables: frozenset[str],
+        optional: frozenset[str],
+    ) -> None:
         self._environment = environment
         self.variables = variables
+        # Names that the text itself asks about (`is defined`, `|default`): a row may lack them.
+        self.optional = optional
 
     @classmethod
     def compile(cls, system: str, user: str) -> "PromptText":
@@ -102,7 +111,8 @@ class PromptText:
             except minijinja.TemplateError as error:
                 raise TemplateFault(_sentence(error), part, error.line) from error
             variables |= by_name | (names - {"row", "loop"})
-        return cls(environment, frozenset(variables))
+        optional = frozenset(_OPTIONAL.findall(system + user))
+        return cls(environment, frozenset(variables), optional & variables)
 
     def render(self, values: Mapping[str, Any]) -> Rendered:
         """The messages for one row. Raises RenderFault; a null renders as nothing."""

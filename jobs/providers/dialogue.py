@@ -33,3 +33,8 @@ async def ask(
             charged=None,
         )
     return request, response, wire.parse(response)
+
+
+def request_body(endpoint: Endpoint, call: Call) -> str:
+    """The body that `ask` would send, as text; headers, and with them the key, are left out."""
+    return FORMATS[endpoint.api].build(endpoint, call).body.decode("utf-8", "replace")

@@ -1,0 +1,219 @@
+"""Launching a job: checked whole, written in one row, expanded in the background."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs import queue
+from jobs.control.parameters import check_parameters
+from jobs.costs.pricing import resolve_price
+from jobs.engine.selection import selection_size
+from jobs.errors import FieldError, Invalid
+from jobs.models import Connection, Dataset, DatasetStatus, Job, TemplateVersion
+from jobs.money import to_pico
+from jobs.prompts.schema import OutputCheck
+from jobs.prompts.template import PromptText, TemplateFault
+from jobs.teams.access import Actor
+from jobs.teams.audit import record
+from jobs.teams.connections import endpoint_of
+from jobs.teams.policy import Action
+
+PILOT_ROWS = 10
+MAX_ATTEMPTS = 10
+MAX_TAGS = 20
+MAX_SEED = 2**31
+
+
+@dataclass(slots=True)
+class LaunchSpec:
+    """What a launch form or request asks for; objects are those of the actor's team already."""
+
+    dataset: Dataset
+    template_version: TemplateVersion
+    connection: Connection
+    model: str
+    name: str = ""
+    mode: str = "realtime"
+    purpose: str = "run"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, Any] = field(default_factory=dict)  # {} | {limit} | {sample, seed}
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    priority: Any = 0
+    max_attempts: Any = 3
+    max_repairs: Any = 1
+    budget: Any = None  # USD
+    tolerated_failure_rate: Any = 0.3
+    launch_key: str = ""
+
+
+def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
+    """Launch a job; the same launch key gives the same job again. O(1) in the rows. Raises Invalid
+    with every fault at once."""
+    actor.require(Action.JOB_LAUNCH)
+    if spec.launch_key:
+        known = Job.objects.filter(team=actor.team, launch_key=spec.launch_key).first()
+        if known is not None:
+            return known
+    job = _checked(actor, spec)
+    try:
+        with transaction.atomic():
+            job.save()
+            record(actor, "job.launch", job, rows=job.total, model=job.model)
+            queue.ring()
+            queue.enqueue("jobs.engine.tasks.expand", job.pk)
+    except IntegrityError:
+        # The other half of a double click was quicker.
+        known = Job.objects.filter(team=actor.team, launch_key=spec.launch_key).first()
+        if known is None:
+            raise
+        return known
+    return job
+
+
+def _checked(actor: Actor, spec: LaunchSpec) -> Job:
+    errors: list[FieldError] = []
+
+    def fault(loc: str, message: str) -> None:
+        errors.append(FieldError(tuple(loc.split(".")), message))
+
+    if spec.mode != "realtime":
+        fault("mode", "Only “realtime” is available: provider batches are not offered yet")
+    model = spec.model.strip()
+    if not 1 <= len(model) <= 200 or not model.isprintable():
+        fault("model", "The model's name, 1 to 200 characters")
+    selection, total = _selection(spec, fault)
+    _check_template(spec, fault)
+    try:
+        endpoint_of(spec.connection)
+    except ValueError as error:
+        fault("connection", str(error))
+    version = spec.template_version
+    parameters = check_parameters({**version.defaults, **spec.parameters}, errors)
+    budget = _budget(spec, model, fault)
+    tags = _tags(spec.tags, fault)
+    rate = _share(spec.tolerated_failure_rate)
+    if rate is None:
+        fault("tolerated_failure_rate", "A share from 0 to 1")
+    numbers = {
+        "priority": _whole(spec.priority, -100, 100, "priority", fault),
+        "max_attempts": _whole(spec.max_attempts, 1, MAX_ATTEMPTS, "max_attempts", fault),
+        "max_repairs": _whole(spec.max_repairs, 0, MAX_ATTEMPTS, "max_repairs", fault),
+    }
+    name = spec.name.strip() or f"{version.template.name} · {spec.dataset.name}"[:200]
+    if len(name) > 200:
+        fault("name", "At most 200 characters")
+    if errors:
+        raise Invalid(errors)
+    return Job(
+        team=actor.team,
+        name=name,
+        dataset=spec.dataset,
+        template_version=version,
+        connection=spec.connection,
+        model=model,
+        purpose="pilot" if spec.purpose == "pilot" else "run",
+        parameters=parameters,
+        tags=tags,
+        selection=selection,
+        budget=budget,
+        tolerated_failure_rate=rate,
+        total=total,
+        pending=total,
+        launch_key=spec.launch_key[:64],
+        created_by=actor.user,
+        status_at=timezone.now(),
+        **numbers,
+    )
+
+
+def _selection(spec: LaunchSpec, fault: Any) -> tuple[dict[str, int], int]:
+    dataset, rows = spec.dataset, spec.rows
+    if dataset.status != DatasetStatus.READY:
+        fault("dataset", f"The dataset is {dataset.get_status_display().lower()}, not ready")
+        return {}, 0
+    if dataset.rows == 0:
+        fault("dataset", "The dataset has no rows")
+        return {}, 0
+    kept: dict[str, int] = {}
+    unknown = set(rows) - {"limit", "sample", "seed"}
+    if unknown or {"limit", "sample"} <= set(rows):
+        fault("rows", "Either {limit} or {sample, seed}")
+        return {}, 0
+    for name in ("limit", "sample"):
+        if rows.get(name) not in (None, ""):
+            number = _whole(rows[name], 1, 2**31 - 1, f"rows.{name}", fault)
+            kept[name] = min(number or 1, dataset.rows)
+    if "sample" in kept:
+        seed = rows.get("seed")
+        chosen = secrets.randbelow(MAX_SEED) if seed in (None, "") else seed
+        kept["seed"] = _whole(chosen, 0, MAX_SEED, "rows.seed", fault) or 0
+    return kept, selection_size(kept, dataset.rows)
+
+
+def _check_template(spec: LaunchSpec, fault: Any) -> None:
+    """A column that the dataset does not have would fail every row: refuse it here."""
+    version = spec.template_version
+    try:
+        prompt = PromptText.compile(version.system, version.user)
+        OutputCheck.compile(version.output_schema, version.rules)
+    except (TemplateFault, ValueError) as error:
+        fault("template", str(error))
+        return
+    columns = {column["name"] for column in spec.dataset.columns}
+    # A name in an {% if x is defined %} is allowed to be absent; then the plain names must be there.
+    missing = sorted(name for name in prompt.variables - columns if name not in prompt.optional)
+    if missing:
+        names = ", ".join(f"“{name}”" for name in missing)
+        fault("template", f"The dataset has no column {names}")
+
+
+def _budget(spec: LaunchSpec, model: str, fault: Any) -> int | None:
+    if spec.budget in (None, ""):
+        return None
+    try:
+        amount = Decimal(str(spec.budget))
+        if not amount.is_finite() or not 0 < amount < 1_000_000:
+            raise ValueError
+        pico = to_pico(amount)
+    except (InvalidOperation, ValueError):
+        fault("budget", "An amount in USD above 0, with at most 12 decimals")
+        return None
+    if resolve_price(connection=spec.connection, model=model, at=timezone.now()) is None:
+        fault("budget", f"The price of {model} is unknown: set one before a budget can be held")
+    return pico
+
+
+def _tags(tags: Any, fault: Any) -> dict[str, str]:
+    if not isinstance(tags, Mapping) or len(tags) > MAX_TAGS:
+        fault("tags", f"Up to {MAX_TAGS} names with values")
+        return {}
+    kept = {str(k).strip(): str(v).strip() for k, v in tags.items() if str(k).strip()}
+    if any(len(k) > 50 or len(v) > 200 for k, v in kept.items()):
+        fault("tags", "Names of at most 50 and values of at most 200 characters")
+    return kept
+
+
+def _share(value: Any) -> float | None:
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        return None
+    return share if 0 <= share <= 1 else None
+
+
+def _whole(value: Any, low: int, high: int, loc: str, fault: Any) -> int | None:
+    try:
+        if isinstance(value, bool) or float(value) != int(float(value)):
+            raise ValueError
+        number = int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        number = low - 1
+    if not low <= number <= high:
+        fault(loc, f"A whole number from {low:,} to {high:,}")
+        return None
+    return number

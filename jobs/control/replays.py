@@ -1,0 +1,209 @@
+"""Replays: failed records of a job sent again, as they were or with changes."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from jobs import queue
+from jobs.control.filters import RecordFilter
+from jobs.control.parameters import check_parameters
+from jobs.datasets.selectors import row_values
+from jobs.errors import Conflict, FieldError, Invalid
+from jobs.models import (
+    Attempt,
+    Connection,
+    Job,
+    JobStatus,
+    Record,
+    RecordStatus,
+    Replay,
+    RowEdit,
+    TemplateVersion,
+)
+from jobs.teams.access import Actor
+from jobs.teams.audit import record
+from jobs.teams.policy import Action
+
+MAX_EDITS = 1_000
+MAX_ROWS = 100_000  # chosen one by one; a filter has no such limit
+_REPLAYABLE = tuple(status for status in JobStatus if "replay" in status.actions)
+_ENDED = tuple(status for status in JobStatus if status.is_terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What is laid over the job's own set-up; None and empty mean as it was."""
+
+    template_version: TemplateVersion | None = None
+    connection: Connection | None = None
+    model: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPreview:
+    """`expected_cost` (pico-USD) is the mean cost of this job's calls so far times the records; None
+    when no call has a known cost yet or another model was chosen."""
+
+    records: int
+    skipped: int  # chosen, but not failed (any more)
+    expected_cost: int | None
+
+
+def _matching(job: Job, chosen: RecordFilter) -> Any:
+    records = Record.objects.filter(
+        job_id=job.pk, failure_class__isnull=False, status=RecordStatus.FAILED
+    )
+    return RecordFilter(
+        failure_class=chosen.failure_class, fingerprint=chosen.fingerprint, rows=chosen.rows
+    ).apply(records)
+
+
+def replay_preview(
+    *, actor: Actor, job: Job, chosen: RecordFilter, overrides: Overrides
+) -> ReplayPreview:
+    """What a replay would touch, without touching it."""
+    actor.require(Action.RECORD_REPLAY)
+    count = _matching(job, chosen).count()
+    cost = None
+    if job.attempts and not job.unpriced_attempts and overrides.model in ("", job.model):
+        cost = job.cost * count // job.attempts
+    return ReplayPreview(count, max(0, len(chosen.rows) - count), cost)
+
+
+def replay_create(
+    *,
+    actor: Actor,
+    job: Job,
+    key: str,
+    chosen: RecordFilter,
+    overrides: Overrides,
+    edits: Mapping[int, Mapping[str, Any]] | None = None,
+) -> tuple[Replay, bool]:
+    """Send matching failed records again; the same key gives the same replay again.
+
+    O(1) in the records: they go back to pending in the background. Raises Invalid, and Conflict where
+    the job does not permit it or nothing matches.
+    """
+    actor.require(Action.RECORD_REPLAY)
+    key = (key or secrets.token_hex(16))[:64]
+    known = Replay.objects.filter(job=job, key=key).first()
+    if known is not None:
+        return known, False
+    errors: list[FieldError] = []
+    parameters = check_parameters(overrides.parameters, errors, ("overrides", "parameters"))
+    edits = edits or {}
+    rows = _checked_edits(job, chosen, edits, errors)
+    if len(chosen.rows) > MAX_ROWS:
+        errors.append(FieldError(("rows",), f"At most {MAX_ROWS:,} rows; use a filter for more"))
+    if len(overrides.model) > 200:
+        errors.append(FieldError(("overrides", "model"), "At most 200 characters"))
+    if errors:
+        raise Invalid(errors)
+    try:
+        with transaction.atomic():
+            locked = Job.objects.select_for_update().get(pk=job.pk)
+            if locked.state not in _REPLAYABLE:
+                raise Conflict(f"The job is {locked.state.label.lower()}; nothing can be replayed.")
+            asked = _matching(job, chosen).count()
+            if asked == 0:
+                raise Conflict("No failed record matches (any more): there is nothing to replay.")
+            replay = Replay.objects.create(
+                job=job,
+                key=key,
+                filter=chosen.as_dict(),
+                template_version=overrides.template_version,
+                connection=overrides.connection,
+                model=overrides.model,
+                parameters=parameters,
+                asked=asked,
+                created_by=actor.user,
+            )
+            RowEdit.objects.bulk_create(
+                RowEdit(job=job, n=n, replay=replay, data=data) for n, data in rows.items()
+            )
+            Job.objects.filter(pk=job.pk, status__in=_ENDED).update(
+                status=JobStatus.RUNNING,
+                status_reason="",
+                status_detail="",
+                status_at=timezone.now(),
+                finished_at=None,
+            )
+            record(actor, "job.replay", job, replay=replay.public_id, records=asked)
+            queue.enqueue("jobs.engine.tasks.apply_replay", replay.pk)
+    except IntegrityError:
+        return Replay.objects.get(job=job, key=key), False
+    return replay, True
+
+
+def _checked_edits(
+    job: Job,
+    chosen: RecordFilter,
+    edits: Mapping[int, Mapping[str, Any]],
+    errors: list[FieldError],
+) -> dict[int, str]:
+    """Whole edited rows as JSON text: the row as it was last sent, with the changes laid over."""
+    if len(edits) > MAX_EDITS:
+        errors.append(FieldError(("edits",), f"At most {MAX_EDITS:,} rows at a time"))
+        return {}
+    columns = {column["name"] for column in job.dataset.columns}
+    rows: dict[int, str] = {}
+    for n, changes in edits.items():
+        unknown = sorted(set(changes) - columns)
+        if unknown:
+            errors.append(
+                FieldError(("edits", str(n)), f"The dataset has no column “{unknown[0]}”")
+            )
+            continue
+        if chosen.rows and n not in chosen.rows:
+            errors.append(FieldError(("edits", str(n)), "This row is not among those replayed"))
+            continue
+        values = row_values(job, n)
+        if values is None:
+            errors.append(FieldError(("edits", str(n)), "The job has no such row"))
+            continue
+        text = orjson.dumps({**values, **changes}).decode()
+        rows[n] = text.replace("\\u0000", "\ufffd")
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayProgress:
+    """What became of the records a replay sent."""
+
+    sent: int
+    skipped: int  # matched when it was asked for, but no longer failed when their turn came
+    succeeded: int
+    failed: int
+    cancelled: int
+    open: int
+    cost: int
+
+
+def replay_progress(replay: Replay) -> ReplayProgress:
+    """Counts over the records whose last replay this is; a later replay takes its own over.
+
+    Walks the job's key from the replay's first to its last record: an index on the replay would cost
+    every record of every job.
+    """
+    found = Record.objects.filter(
+        job_id=replay.job_id, n__lte=replay.applied_to, replay_id=replay.pk
+    ).aggregate(
+        succeeded=Count("n", filter=Q(status=RecordStatus.SUCCEEDED)),
+        failed=Count("n", filter=Q(status=RecordStatus.FAILED)),
+        cancelled=Count("n", filter=Q(status=RecordStatus.CANCELLED)),
+        open=Count("n", filter=Q(status__in=(RecordStatus.PENDING, RecordStatus.RUNNING))),
+    )
+    cost = Attempt.objects.filter(job_id=replay.job_id, replay_id=replay.pk)
+    return ReplayProgress(
+        sent=replay.sent,
+        skipped=max(0, replay.asked - replay.sent) if replay.applied_at else 0,
+        cost=cost.aggregate(total=Sum("cost"))["total"] or 0,
+        **found,
+    )
