@@ -24,7 +24,7 @@ register.tags.update(pieces.library.tags)
 type Links = Mapping[str, str] | None
 
 
-def _given[T](value: T | None) -> T | None:
+def _given[T](value: T) -> T | None:
     """Django hands a filter "" for a name that is not in the context: nothing is known then."""
     return None if value == "" else value
 

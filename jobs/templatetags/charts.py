@@ -10,7 +10,7 @@ from jobs.templatetags.statuses import BAR_ORDER, look_of, status_words
 
 BAR_WIDTH = 1000
 # A segment of one record among a million must still be seen.
-LEAST_SEGMENT = 6
+LEAST_SEGMENT = 10
 CHART_HEIGHT = 100
 COLUMN = 10
 GAP = 2

@@ -1,16 +1,25 @@
 """Every component on one page, with made-up data: for the eye, and for the tests of the kit.
 
-`python -m tests.ui_kit.gallery` serves it on a free port. Not part of the product's addresses.
+`python -m tests.ui_kit` serves it on a free port. Not part of the product's addresses.
 """
 
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django import forms
+from django.conf import settings
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template import engines
-from django.template.context import make_context
+from django.template.backends.django import DjangoTemplates
+from django.test import override_settings
 
 from jobs.models import RecordStatus
 from jobs.templatetags.statuses import LOOKS
@@ -103,29 +112,73 @@ def gallery_context() -> dict[str, Any]:
     }
 
 
+def _engine() -> DjangoTemplates:
+    """The product's templates without the shell of its pages: the gallery brings its own."""
+    params = copy.deepcopy(settings.TEMPLATES[0])
+    params["NAME"] = "gallery"
+    params.pop("BACKEND")
+    params["DIRS"] = [*params["DIRS"], HERE / "templates"]
+    params["OPTIONS"]["context_processors"].remove("jobs.web.context.shell")
+    return DjangoTemplates(params)
+
+
 def gallery(request: HttpRequest) -> HttpResponse:
     """The gallery; the theme comes from the cookie, as in the product."""
     context = gallery_context()
     context["shell"]["theme"] = request.COOKIES.get("theme", "auto")
-    source = (HERE / "templates" / "gallery.html").read_text()
-    page = engines["django"].from_string(source)
-    return HttpResponse(page.template.render(make_context(context, request, autoescape=True)))
+    return HttpResponse(_engine().get_template("gallery.html").render(context, request))
+
+
+class Recorder:
+    """What the gallery's forms were sent, in order; `fail` makes polls answer with an error."""
+
+    posts: list[dict[str, list[str]]] = []
+    polls = 0
+    fail = False
 
 
 def act(request: HttpRequest) -> HttpResponse:
-    return HttpResponseRedirect("/gallery/?done=1")
+    posted = {name: values for name, values in request.POST.lists() if name[:4] != "csrf"}
+    posted |= {name: [upload.name or ""] for name, upload in request.FILES.items()}
+    Recorder.posts.append(posted)
+    return HttpResponseRedirect("/x/done/")
 
 
-def main() -> None:
-    """Serve the gallery until interrupted."""
-    import django
-    from django.core.management import call_command
+def poll(request: HttpRequest) -> HttpResponse:
+    """A polled region that counts its polls."""
+    Recorder.polls += 1
+    if Recorder.fail:
+        return HttpResponse("<h1>Broken</h1>", status=500)
+    sign = _engine().from_string('{% live_state "live" %}').render({}, request)
+    return HttpResponse(
+        f'<section id="live" data-live hx-get="/poll/" hx-trigger="every 200ms"'
+        f' hx-swap="outerMorph">{sign}<b id="polls">{Recorder.polls}</b>'
+        f'<details id="kept"><summary>Kept</summary>open</details></section>'
+    )
 
-    django.setup()
-    call_command("runserver", "127.0.0.1:0", use_reloader=False, use_threading=True)
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve the gallery in a thread on a free port; yields its address. Touches no database."""
+    with override_settings(ROOT_URLCONF="tests.ui_kit.urls", DEBUG=True):
+        application = StaticFilesHandler(WSGIHandler())
+        server = make_server(
+            "127.0.0.1", 0, application, server_class=_Server, handler_class=_QuietHandler
+        )
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
 
-if __name__ == "__main__":
-    import tests.environment  # noqa: F401  (points the settings at a scratch directory)
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
 
-    main()
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
+        """Say nothing of each request."""
