@@ -185,6 +185,8 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "jobs.web.accounts.locked_out"
 
 # --- Web ------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
@@ -204,6 +206,8 @@ FILE_UPLOAD_TEMP_DIR = UPLOAD_DIR
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=4 * 1024**3)
+
+METRICS_TOKEN = env("METRICS_TOKEN", default="")  # /metrics is open without one
 
 HTTPS = env.bool("HTTPS", default=True)
 SECURE_SSL_REDIRECT = HTTPS

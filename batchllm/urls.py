@@ -1,5 +1,9 @@
 """Where the addresses lead: pages and API."""
 
-from django.urls import URLPattern, URLResolver
+from importlib.util import find_spec
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [path("", include("jobs.web.urls"))]
+if find_spec("jobs.api.urls"):
+    urlpatterns.append(path("api/v1/", include("jobs.api.urls")))

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from django.contrib.auth.models import User
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from jobs.errors import NotAllowed, NotFound
 from jobs.models import (
+    ApiToken,
     Connection,
     Dataset,
     Job,
+    Membership,
+    Price,
     PromptTemplate,
     Replay,
     Role,
@@ -97,6 +100,23 @@ def replay_for(actor: Actor, job: Job, public_id: str) -> Replay:
     return _one(
         found.filter(job=job, job__team=actor.team, public_id=public_id), "replay", public_id
     )
+
+
+def price_for(actor: Actor, public_id: str) -> Price:
+    """An own price of the team, or one of the shipped list."""
+    found = Price.objects.select_related("connection").filter(public_id=public_id)
+    return _one(found.filter(Q(team=actor.team) | Q(team__isnull=True)), "price", public_id)
+
+
+def membership_for(actor: Actor, username: str) -> Membership:
+    found = Membership.objects.select_related("user", "team")
+    return _one(found.filter(team=actor.team, user__username=username), "member", username)
+
+
+def token_for(actor: Actor, public_id: str) -> ApiToken:
+    """One of the actor's own tokens for this team; nobody else's."""
+    found = ApiToken.objects.filter(team=actor.team, user=actor.user, public_id=public_id)
+    return _one(found, "token", public_id)
 
 
 def team_for(actor: Actor, public_id: str) -> Team:

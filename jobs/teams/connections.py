@@ -79,7 +79,9 @@ def connection_save(
     if clash.exclude(pk=connection.pk if connection else None).exists():
         errors.append(FieldError(("name",), "Another connection of this team has this name"))
     if kind not in ConnectionKind.values:
-        raise Invalid([*errors, FieldError(("kind",), f"One of {', '.join(ConnectionKind.values)}")])
+        raise Invalid(
+            [*errors, FieldError(("kind",), f"One of {', '.join(ConnectionKind.values)}")]
+        )
     known = ConnectionKind(kind)
     api = api or APIS[known][0].value
     if api not in {choice.value for choice in APIS[known]}:

@@ -10,6 +10,7 @@ from jobs.errors import Conflict, Invalid
 from jobs.models import KeepAnswers, Membership, Role
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
+from jobs.teams.initial_passwords import mark_initial_password
 from jobs.teams.policy import Action
 
 _USERNAME = re.compile(r"^[\w.@+-]{2,150}$")
@@ -34,6 +35,7 @@ def member_add(*, actor: Actor, username: str, role: str) -> tuple[Membership, s
         if user is None:
             password = new_password()
             user = User.objects.create_user(username=username, password=password)
+            mark_initial_password(user)
         membership, created = Membership.objects.get_or_create(
             team=actor.team, user=user, defaults={"role": role}
         )
@@ -72,9 +74,7 @@ def member_remove(*, actor: Actor, membership: Membership) -> None:
 
 
 def _keep_an_admin(membership: Membership) -> None:
-    others = Membership.objects.select_for_update().filter(
-        team=membership.team, role=Role.ADMIN
-    )
+    others = Membership.objects.select_for_update().filter(team=membership.team, role=Role.ADMIN)
     if membership.role == Role.ADMIN and not others.exclude(pk=membership.pk).exists():
         raise Conflict("A team keeps at least one admin. Make somebody else admin first.")
 

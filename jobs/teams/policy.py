@@ -1,4 +1,4 @@
-"""Who may do what: one table of actions, one table of routes. A route that is not here fails a test.
+"""Who may do what: one table of actions, one of routes. A route that is not here fails a test.
 
 Operators do the daily work and see all of their team; leads also see prices and set budgets; admins
 also hold the keys, prices and members. An installation admin has every role in every team.
@@ -54,4 +54,32 @@ MINIMUM_ROLE: dict[Action, Role] = {
     Action.TEAM_SETTINGS: Role.ADMIN,
 }
 
-Rule = Action | Literal["public", "logged_in"]
+# "logged_in": any account, whatever its role. "installation_admin": a superuser, in a team or not.
+Rule = Action | Literal["public", "logged_in", "installation_admin"]
+
+# By the name of a page's address.
+PAGES: dict[str, Rule] = {
+    "login": "public",
+    "logout": "logged_in",
+    "password": "logged_in",
+    "team_switch": "logged_in",
+    "healthz": "public",
+    "readyz": "public",
+    "metrics": "public",
+    "overview": Action.JOB_READ,
+    "datasets": Action.DATASET_READ,
+    "dataset": Action.DATASET_READ,
+    "templates": Action.TEMPLATE_READ,
+    "template": Action.TEMPLATE_READ,
+    "template_new": Action.TEMPLATE_WRITE,
+    "jobs": Action.JOB_READ,
+    "job": Action.JOB_READ,
+    "job_new": Action.JOB_LAUNCH,
+    "record": Action.JOB_READ,
+    "failures": Action.JOB_READ,
+    "replay": Action.JOB_READ,
+    "costs": Action.COST_READ,
+}
+# By the operation's id in the OpenAPI document.
+OPERATIONS: dict[str, Rule] = {}
+ROUTES: dict[str, Rule] = {**PAGES, **OPERATIONS}

@@ -9,34 +9,42 @@ from jobs.teams.access import Actor
 SESSION_KEY = "team"
 
 
-def teams_of(user: User) -> list[Team]:
-    """The teams a person may work in; all of them for an installation admin."""
+def roles_of(user: User) -> dict[Team, Role]:
+    """The teams a person may work in, by name, with their role; all for an installation admin."""
     if user.is_superuser:
-        return list(Team.objects.order_by("name"))
-    return list(Team.objects.filter(memberships__user=user).order_by("name"))
+        return dict.fromkeys(Team.objects.order_by("name"), Role.ADMIN)
+    own = Membership.objects.filter(user=user).select_related("team").order_by("team__name")
+    return {membership.team: Role(membership.role) for membership in own}
+
+
+def teams_of(user: User) -> list[Team]:
+    return list(roles_of(user))
 
 
 def actor_of(request: HttpRequest) -> Actor | None:
     """The person of a session in their current team; None without a log-in or without any team.
 
-    The membership is read at each request: a role taken away is gone at once.
+    The memberships are read at each request: a role taken away is gone at once. Without a chosen
+    team, or when the chosen one is no longer theirs, the first by name is the current one.
     """
     user = request.user
     if isinstance(user, AnonymousUser) or not user.is_active:
         return None
-    teams = teams_of(user)
-    chosen = request.session.get(SESSION_KEY)
-    team = next((team for team in teams if team.public_id == chosen), teams[0] if teams else None)
-    if team is None:
+    roles = roles_of(user)
+    if not roles:
         return None
-    role = Role.ADMIN
-    if not user.is_superuser:
-        role = Role(Membership.objects.get(user=user, team=team).role)
+    chosen = request.session.get(SESSION_KEY)
+    team = next((team for team in roles if team.public_id == chosen), next(iter(roles)))
     return Actor(
         user=user,
         team=team,
-        role=role,
+        role=roles[team],
         is_installation_admin=user.is_superuser,
         via="session",
-        address=request.META.get("REMOTE_ADDR"),
+        address=request.META.get("REMOTE_ADDR") or None,
     )
+
+
+def choose_team(request: HttpRequest, team: Team) -> None:
+    """Make `team` the current one; whoever calls this has seen that it is the person's."""
+    request.session[SESSION_KEY] = team.public_id

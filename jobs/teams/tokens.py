@@ -31,9 +31,7 @@ def token_create(*, user: User, team: Team, role: Role, name: str) -> tuple[ApiT
 
 def token_revoke(token: ApiToken) -> None:
     """Idempotent."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
-        revoked_at=timezone.now()
-    )
+    ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
 
 
 def actor_of_token(raw: str, address: str | None) -> Actor | None:

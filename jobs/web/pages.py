@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.utils.cache import patch_cache_control
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
-from jobs.errors import NotAllowed, NotFound
+from jobs.errors import Conflict, NotAllowed, NotFound
 from jobs.teams.access import Actor
-from jobs.teams.policy import Rule
+from jobs.teams.policy import Action, Rule
 from jobs.teams.sessions import actor_of
 
 
@@ -20,40 +24,89 @@ class PageRequest(HttpRequest):
     """A request that has passed `page`: `actor` is set."""
 
     actor: Actor
-    htmx: Any
+    htmx: HtmxDetails
 
 
+# Of a session whose person logged in with a password that somebody else has seen.
+MUST_CHANGE_PASSWORD = "must_change_password"  # noqa: S105
 View = Callable[..., HttpResponseBase]
 
 
 def page(rule: Rule, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
-    """Declare a view: its policy rule and its methods. A person without a team is told so."""
+    """Declare a view: its policy rule (the same as in `policy.ROUTES`) and its methods.
+
+    The view gets `request.actor`. NotFound becomes a 404 page, NotAllowed a 403 page, Conflict a
+    message on the page one came from; Invalid is the view's own business (422 with its form). A
+    person without a log-in is sent to it, one without a team is told so. Under the rules
+    "logged_in" and "installation_admin" a person may be in no team: then `request.actor` is unset.
+    """
 
     def declare(view: View) -> View:
         @wraps(view)
         def checked(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if rule == "public":
                 return view(request, *args, **kwargs)
-            actor = actor_of(request)
-            if actor is None:
-                if request.user.is_authenticated:
-                    return render(request, "403.html", {"reason": "no_team"}, status=403)
-                target = f"{redirect(settings.LOGIN_URL).url}?next={quote(request.get_full_path())}"
-                if request.headers.get("HX-Request"):
-                    # A fragment must not be replaced by a log-in page: send the whole tab there.
-                    return HttpResponse(status=204, headers={"HX-Redirect": target})
-                return redirect(target)
-            request.actor = actor
+            if not request.user.is_authenticated:
+                return go_to(request, f"{resolve_url('login')}?next={quote(_whole(request))}")
+            if rule != "logged_in" and request.session.get(MUST_CHANGE_PASSWORD):
+                return go_to(request, resolve_url("password"))
             try:
-                if rule != "logged_in":
-                    actor.require(rule)
-                return view(request, *args, **kwargs)
+                _admit(request, rule)
+                response = view(request, *args, **kwargs)
             except NotAllowed as refusal:
-                return render(request, "403.html", {"message": str(refusal)}, status=403)
+                response = render(request, "403.html", {"message": str(refusal)}, status=403)
             except NotFound as error:
                 raise Http404(str(error)) from error
+            except Conflict as conflict:
+                messages.error(request, str(conflict))
+                response = go_to(request, came_from(request))
+            if not response.has_header("Cache-Control"):
+                # Not for shared caches, and not shown again after a log-out.
+                patch_cache_control(response, private=True, no_cache=True)
+            return response
 
         checked.rule = rule  # type: ignore[attr-defined]
-        return require_http_methods(list(methods) + (["HEAD"] if "GET" in methods else []))(checked)
+        allowed = [*methods, "HEAD"] if "GET" in methods else [*methods]
+        return require_http_methods(allowed)(checked)
 
     return declare
+
+
+def _admit(request: PageRequest, rule: Rule) -> None:
+    """Sets `request.actor`. Raises NotAllowed."""
+    if rule == "installation_admin" and not request.user.is_superuser:
+        raise NotAllowed("This is for the admins of the installation.")
+    actor = actor_of(request)
+    if actor is not None:
+        request.actor = actor
+    if isinstance(rule, Action):
+        if actor is None:
+            raise NotAllowed("You belong to no team yet. Ask an admin of a team to add you.")
+        actor.require(rule)
+
+
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Go to another page, also out of a fragment: the whole tab goes there."""
+    if request.headers.get("HX-Request"):
+        return HttpResponseClientRedirect(url)
+    return HttpResponseRedirect(url)
+
+
+def came_from(request: HttpRequest, otherwise: str = "/") -> str:
+    """The page of ours that the request was made from; never an address elsewhere."""
+    referrer = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(
+        referrer, {request.get_host()}, require_https=request.is_secure()
+    ):
+        return otherwise
+    parts = urlsplit(referrer)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _whole(request: HttpRequest) -> str:
+    """Where to return after the log-in; only a page that was asked for can be returned to."""
+    if request.method != "GET":
+        return came_from(request)
+    if request.headers.get("HX-Request"):
+        return came_from(request, request.get_full_path())
+    return request.get_full_path()

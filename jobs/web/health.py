@@ -1,0 +1,122 @@
+"""For machines that watch: is the process up, can it work, and how is it doing.
+
+These answer without a log-in and name no team, job, person or amount of money.
+"""
+
+import hmac
+from collections.abc import Iterable, Mapping
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils import timezone
+
+from jobs import queue
+from jobs.models import CostRollup, Job, JobStatus, Worker
+from jobs.web.context import CLUSTER_SEEN
+from jobs.web.pages import page
+
+_COUNTS = ("pending", "running", "succeeded", "failed", "cancelled")
+
+
+@page("public")
+def healthz(request: HttpRequest) -> HttpResponseBase:
+    """The process answers. Says nothing about the database."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@page("public")
+def readyz(request: HttpRequest) -> HttpResponseBase:
+    """200 when the database answers, all migrations are applied and a queue cluster lives."""
+    found = {"database": False, "migrations": False, "queue": False}
+    try:
+        executor = MigrationExecutor(connection)
+        found["database"] = True
+        found["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        found["queue"] = Worker.objects.filter(
+            kind="cluster", seen_at__gt=timezone.now() - CLUSTER_SEEN
+        ).exists()
+    except DatabaseError:
+        pass  # the answer says which of them failed; the words of the error stay inside
+    return JsonResponse(found, status=200 if all(found.values()) else 503)
+
+
+@page("public")
+def metrics(request: HttpRequest) -> HttpResponseBase:
+    """Prometheus text. With METRICS_TOKEN set, only for its bearer."""
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode()):
+            return HttpResponse(
+                "A bearer token is needed.\n", status=401, content_type="text/plain"
+            )
+    return HttpResponse("".join(_lines()), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _lines() -> Iterable[str]:
+    now = timezone.now()
+    live = Worker.objects.filter(seen_at__gt=now - CLUSTER_SEEN)
+    newest = Worker.objects.filter(kind="cluster").order_by("-seen_at").first()
+    jobs = dict(Job.objects.values_list("status").annotate(n=Count("pk")))
+    # Of jobs under way alone: the sums over all that ever ran would grow without end.
+    under_way = Job.objects.exclude(status__in=[s for s in JobStatus if s.is_terminal])
+    records = under_way.aggregate(**{name: Sum(name) for name in _COUNTS})
+    sums = CostRollup.objects.aggregate(
+        calls=Sum("calls"), input=Sum("input_tokens"), output=Sum("output_tokens")
+    )
+    yield from _metric(
+        "workers",
+        "gauge",
+        "Processes with a fresh heartbeat.",
+        {
+            f'kind="{kind}"': live.filter(kind=kind).count()
+            for kind in ("cluster", "slice", "short")
+        },
+    )
+    if newest is not None:
+        age = (now - newest.seen_at).total_seconds()
+        yield from _metric(
+            "cluster_heartbeat_age_seconds",
+            "gauge",
+            "Since any queue cluster was seen.",
+            {"": round(age, 1)},
+        )
+    yield from _metric(
+        "queue_messages",
+        "gauge",
+        "Messages of the queues.",
+        {
+            f'queue="{name}",state="{state}"': count
+            for name, states in queue.depth().items()
+            for state, count in states.items()
+        },
+    )
+    yield from _metric(
+        "jobs",
+        "gauge",
+        "Jobs by status.",
+        {f'status="{status.value}"': jobs.get(status.value, 0) for status in JobStatus},
+    )
+    yield from _metric(
+        "records",
+        "gauge",
+        "Records of the jobs under way, by status.",
+        {f'status="{name}"': records[name] or 0 for name in _COUNTS},
+    )
+    yield from _metric(
+        "provider_calls_total", "counter", "Calls to providers.", {"": sums["calls"] or 0}
+    )
+    yield from _metric(
+        "tokens_total",
+        "counter",
+        "Tokens of all calls.",
+        {f'kind="{kind}"': sums[kind] or 0 for kind in ("input", "output")},
+    )
+
+
+def _metric(name: str, kind: str, words: str, samples: Mapping[str, float]) -> Iterable[str]:
+    yield f"# HELP batchllm_{name} {words}\n# TYPE batchllm_{name} {kind}\n"
+    for labels, value in samples.items():
+        yield f"batchllm_{name}{{{labels}}} {value}\n" if labels else f"batchllm_{name} {value}\n"
