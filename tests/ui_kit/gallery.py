@@ -15,6 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -127,6 +128,13 @@ def gallery(request: HttpRequest) -> HttpResponse:
     context = gallery_context()
     context["shell"]["theme"] = request.COOKIES.get("theme", "auto")
     return HttpResponse(_engine().get_template("gallery.html").render(context, request))
+
+
+def bare(request: HttpRequest, name: str) -> HttpResponse:
+    """A page without the frame: log-in, or what is shown for an error."""
+    return HttpResponse(
+        _engine().get_template(name).render({"form": AuthenticationForm()}, request)
+    )
 
 
 class Recorder:

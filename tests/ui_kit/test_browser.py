@@ -59,6 +59,15 @@ def test_it_is_accessible_and_fits(browser: Browser, address: str, width: int, t
     context.close()
 
 
+@pytest.mark.parametrize(
+    "name", ["accounts/login.html", "403.html", "403_csrf.html", "404.html", "500.html"]
+)
+def test_a_page_without_the_frame_is_accessible(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/bare/{name}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert Axe().run(page, options={"runOnly": RULES}).violations_count == 0
+
+
 def test_the_theme_follows_the_system_until_somebody_chooses(gallery: Page) -> None:
     gallery.emulate_media(color_scheme="dark")
     dark = gallery.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django import forms
 from django.template import Context, engines
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 
 from jobs.models import AttemptOutcome, DatasetStatus, JobStatus, RecordStatus
 from jobs.templatetags.statuses import LOOKS
@@ -180,6 +180,7 @@ def test_content_of_a_block_is_rendered_in_its_page() -> None:
     assert "1;2,000;" in shown
 
 
+@override_settings(ROOT_URLCONF="tests.ui_kit.urls")
 def test_a_page_without_a_shell_still_renders() -> None:
     """An error page, or a page of nobody, has no team, no workers and no version."""
     page = engines["django"].get_template("500.html")

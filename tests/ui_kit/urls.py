@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from tests.ui_kit.gallery import act, gallery, poll
+from tests.ui_kit.gallery import act, bare, gallery, poll
 
 
 def elsewhere(request: HttpRequest, rest: str = "") -> HttpResponse:
@@ -14,6 +14,7 @@ urlpatterns = [
     path("", gallery),
     path("gallery/", gallery, name="jobs"),
     path("act/", act),
+    path("bare/<path:name>", bare),
     path("poll/", poll),
     path("x/<path:rest>", elsewhere),
     path("x/", elsewhere),
