@@ -118,13 +118,13 @@ class RequestReader:
             raise BadRequestError(431, "the headers are too long")
         if end < 0:
             return None
-        lines = bytes(buffer[:end]).split(b"\r\n")
+        text = bytes(buffer[:end])
+        lines = text.split(b"\r\n")
         del buffer[: end + 4]
         if len(lines) > MAX_HEADERS:
             raise BadRequestError(431, "there are too many headers")
-        if any(b"\n" in line or b"\r" in line for line in lines):
+        if not text.count(b"\n") == text.count(b"\r") == len(lines) - 1:
             raise BadRequestError(400, "a line ends without CR LF")
-        method, path, query, version = self._request_line(lines[0])
         headers: dict[bytes, bytes] = {}
         for line in lines[1:]:
             name, colon, value = line.partition(b":")
@@ -135,7 +135,7 @@ class RequestReader:
             if name in headers and name in (b"content-length", b"transfer-encoding", b"host"):
                 raise BadRequestError(400, f"repeated {name.decode()}")
             headers[name] = value
-        return self._framed(method, path, query, version, headers)
+        return self._framed(*self._request_line(lines[0]), headers)
 
     @staticmethod
     def _request_line(line: bytes) -> tuple[str, str, str, bytes]:

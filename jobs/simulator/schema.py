@@ -155,6 +155,7 @@ class _Compiler:
         high = int(schema.get("maxItems", max(low, len(first), 1) + (2 if rest else 0)))
         high = min(high, max(low, len(first)) + 3) if rest else min(high, len(first))
         unique = schema.get("uniqueItems") is True
+        options = list(items.get("enum") or ()) if isinstance(items, dict) else []
 
         def make(source: Source, depth: int) -> Json:
             wanted = low if depth > DEEP else source.draws.between(min(max(low, 1), high), high)
@@ -168,6 +169,10 @@ class _Compiler:
                 value = maker(source, depth + 1)
                 if not (unique and value in made):
                     made.append(value)
+            # A prompt that speaks for one option would yield it again and again.
+            spare = [option for option in options if option not in made]
+            while unique and spare and len(made) < wanted:
+                made.append(spare.pop(source.draws.below(len(spare))))
             return made
 
         return make

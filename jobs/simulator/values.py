@@ -138,15 +138,24 @@ def number_maker(schema: dict[str, Json], name: str, *, whole: bool) -> Maker:
     first, last = math.ceil(low / step), math.floor(high / step)
     if first > last:  # nothing on the grid between the bounds: the middle of them
         middle = low + (high - low) / 2
-        return lambda source, depth: _plain(middle, whole)
+        constant = int(middle) if whole else float(middle)
+        return lambda source, depth: constant
+
+    # Fractions are exact but slow, so the hot part counts steps in whole numbers.
+    top, bottom, size = step.numerator, step.denominator, float(step)
+    from_prompt = not words & _UNIT
 
     def make(source: Source, depth: int) -> Json:
-        if not words & _UNIT:
+        steps = None
+        if from_prompt:
             for number in source.numbers:
-                exact = Fraction(str(number))
-                if low <= exact <= high and (exact / step).denominator == 1:
-                    return _plain(exact, whole)
-        return _plain(source.draws.between(first, last) * step, whole)
+                count = round(number / size)
+                if first <= count <= last and abs(count - number / size) < 1e-9:
+                    steps = count
+                    break
+        if steps is None:
+            steps = source.draws.between(first, last)
+        return steps * top // bottom if whole else steps * top / bottom
 
     return make
 
@@ -168,10 +177,6 @@ def _bound(
     if not bounds:
         return None
     return bounds[0] if len(bounds) == 1 else tighter(bounds[0], bounds[1])
-
-
-def _plain(number: Fraction, whole: bool) -> int | float:
-    return int(number) if whole else float(number)
 
 
 def boolean_maker(name: str) -> Maker:
