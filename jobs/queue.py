@@ -6,8 +6,9 @@ and strings only (django-q2 signs pickles: what is in them would be code).
 """
 
 from collections.abc import Mapping
-from multiprocessing.synchronize import Event as EventType
+from datetime import datetime
 from multiprocessing import Event
+from multiprocessing.synchronize import Event as EventType
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from django.utils import timezone
 from django_q.cluster import Cluster
 from django_q.models import OrmQ
 from django_q.tasks import async_task
+
+from jobs.models import Worker
 
 SLICES = "batchllm"
 SHORT = "short"
@@ -50,6 +53,16 @@ def depth() -> Mapping[str, Any]:
         }
         for key in (SLICES, SHORT)
     }
+
+
+def oldest_unread(before: datetime) -> bool:
+    """Whether a slice's doorbell has lain unread since `before` although a worker is free.
+
+    With all workers busy a doorbell waits by rights: a slice lives for minutes.
+    """
+    live = Worker.objects.filter(kind="slice", seen_at__gt=before).count()
+    unread = OrmQ.objects.filter(key=SLICES, lock__lte=before)
+    return live < settings.WORKERS and unread.exists()
 
 
 class DrainingCluster(Cluster):  # type: ignore[misc]

@@ -11,9 +11,7 @@ PAGE = 50
 
 def dataset_rows(dataset: Dataset, after: int = 0, limit: int = PAGE) -> list[DatasetRow]:
     """The rows past number `after`, in order."""
-    return list(
-        DatasetRow.objects.filter(dataset_id=dataset.pk, n__gt=after).order_by("n")[:limit]
-    )
+    return list(DatasetRow.objects.filter(dataset_id=dataset.pk, n__gt=after).order_by("n")[:limit])
 
 
 def row_text(job: Job, n: int) -> str | None:

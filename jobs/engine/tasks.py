@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import secrets
-import socket
 
 import uvloop
 from django.conf import settings
@@ -16,7 +15,7 @@ from jobs.engine.reconcile import sweep_if_due
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
-from jobs.models import Worker
+from jobs.engine.workers import register_worker
 from jobs.providers.transport import LeanTransport
 
 
@@ -66,22 +65,6 @@ def _beat(store: Store) -> None:
 def _leave(store: Store) -> None:
     if not queue.stopping.is_set() and store.runnable_jobs():
         queue.ring()
-
-
-def register_worker(kind: str, store: Store) -> str:
-    """A row for this process under an id that no process ever had before."""
-    worker = secrets.token_hex(16)
-    now = store.clock.now()
-    Worker.objects.create(
-        id=worker,
-        kind=kind,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        version=settings.VERSION,
-        started_at=now,
-        seen_at=now,
-    )
-    return worker
 
 
 def expand(job_id: int) -> None:

@@ -1,0 +1,43 @@
+"""Uploads go to a file beside the data as they arrive; a full disk or an over-long file is answered in
+words instead of an error page."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
+from django.http import HttpRequest
+
+
+class DiskUploadHandler(TemporaryFileUploadHandler):
+    """Writes to UPLOAD_DIR. On a fault the upload ends, the partial file is removed, and
+    `upload_fault` finds the words; the rest of the form is still there to be shown again."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().new_file(*args, **kwargs)
+        except OSError as error:
+            self._stop(f"The file cannot be stored: {error.strerror}")
+        self._received = 0
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self._received += len(raw_data)
+        if self._received > settings.MAX_UPLOAD_BYTES:
+            self._stop(
+                f"The file is larger than {settings.MAX_UPLOAD_BYTES:,} bytes, the most this "
+                "installation takes (MAX_UPLOAD_BYTES)"
+            )
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError as error:
+            self._stop(f"The file cannot be stored: {error.strerror}. Make room and upload it again")
+
+    def _stop(self, words: str) -> None:
+        if self.request is not None:
+            self.request.META["batchllm.upload_fault"] = words
+        self.upload_interrupted()
+        raise StopUpload(connection_reset=False)
+
+
+def upload_fault(request: HttpRequest) -> str | None:
+    """Why an upload of this request was not stored, in words; None if nothing went wrong."""
+    return request.META.get("batchllm.upload_fault")

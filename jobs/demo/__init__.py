@@ -1,0 +1,1 @@
+"""The demo: data that looks like work, loaded into an installation of its own."""
