@@ -75,11 +75,14 @@ class SimulatorProcess:
         return self._ask("GET", "/stats?prompts=1" if prompts else "/stats")
 
     def set_faults(self, faults: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-        """`POST /faults`: a whole new mix, or None to keep it; and settings as `latency_ms`."""
+        """`POST /faults`: a whole new mix, or None to keep it; and settings as `latency_ms`.
+
+        Returns the settings now in force.
+        """
         given = dict(settings)
         if faults is not None:
             given["faults"] = faults
-        return self._ask("POST", "/faults", given)
+        return self._ask("POST", "/faults", given) if given else self._ask("GET", "/faults")
 
     def reset(self) -> None:
         """`POST /reset`: all counters to zero."""

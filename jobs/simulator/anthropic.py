@@ -94,7 +94,7 @@ class Messages:
         texts: list[str] = []
         for index, message in enumerate(messages):
             role = message.get("role") if isinstance(message, dict) else None
-            if role not in ("user", "assistant"):
+            if role not in ("user", "assistant", "system"):
                 raise invalid(f"messages.{index}.role: Input should be 'user' or 'assistant'")
             text = text_of(message.get("content"), where=f"messages.{index}.content")
             if not text and not isinstance(message.get("content"), list):

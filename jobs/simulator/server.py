@@ -14,10 +14,9 @@ from jobs.simulator.anthropic import Messages
 from jobs.simulator.connection import Reply, Step
 from jobs.simulator.draws import Draws, digest, share
 from jobs.simulator.effects import JSON_TYPE, Case, Effect, refusal
-from jobs.simulator.fault_errors import no_access, no_model, no_quota, too_long, wrong_key
 from jobs.simulator.faults import KINDS, Fault, Mix, UnknownFaultError, marked
+from jobs.simulator.gate import Gate, check_key
 from jobs.simulator.http import Request, head
-from jobs.simulator.limits import Limits
 from jobs.simulator.openai_chat import ChatCompletions
 from jobs.simulator.openai_responses import Responses
 from jobs.simulator.settings import BadSettingsError, Settings
@@ -45,7 +44,7 @@ class Simulator:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.stats = Stats()
-        self._limits = Limits(clock)
+        self._gate = Gate(clock)
         self._prefixes: set[int] = set()
         self._refusals = 0
         self._apply(settings)
@@ -57,6 +56,7 @@ class Simulator:
             ("POST", "/v1/messages/count_tokens"): self._count_tokens,
             ("GET", "/v1/models"): self._models,
             ("GET", "/stats"): self._stats,
+            ("GET", "/faults"): lambda request: _json_reply(self.settings.shown()),
             ("POST", "/faults"): self._faults,
             ("POST", "/reset"): self._reset,
         }
@@ -64,12 +64,7 @@ class Simulator:
     def _apply(self, settings: Settings) -> None:
         self.settings = settings
         self._mix = Mix(settings.faults)
-        self._limits.set(
-            rpm=settings.rpm,
-            tpm=settings.tpm,
-            output_tpm=settings.output_tpm,
-            burst=settings.burst_seconds,
-        )
+        self._gate.set(settings)
 
     def answer(self, request: Request) -> Reply:
         """The reply to any request."""
@@ -102,7 +97,7 @@ class Simulator:
         self.stats.requested("GET /v1/models")
         is_anthropic = b"anthropic-version" in request.headers
         try:
-            _check_key(request, "", is_anthropic=is_anthropic)
+            check_key(request, "", is_anthropic=is_anthropic)
         except ApiError as error:
             shape: Shape = Messages() if is_anthropic else ChatCompletions()
             return Reply(refusal(shape, error, self._next_refusal(), []).steps, _quiet)
@@ -113,8 +108,8 @@ class Simulator:
         self.stats.requested("POST /v1/messages/count_tokens")
         shape = Messages(counting=True)
         try:
-            _check_key(request, "", is_anthropic=True)
-            question = shape.question(request, _read_body(request))
+            check_key(request, "", is_anthropic=True)
+            question = _understood(shape, request, _read_body(request))
         except ApiError as error:
             return Reply(refusal(shape, error, self._next_refusal(), []).steps, _quiet)
         return _json_reply({"input_tokens": question.input_tokens})
@@ -130,10 +125,10 @@ class Simulator:
         try:
             body = _read_body(request)
             model = str(body.get("model") or model)[:100]
-            _check_key(request, model, is_anthropic=isinstance(shape, Messages))
-            question = shape.question(request, body)
+            check_key(request, model, is_anthropic=isinstance(shape, Messages))
+            question = _understood(shape, request, body)
             answer = limited(question, full_text(question, self.settings.seed))
-            limits = self._let_in(shape, question, answer)
+            limits = self._gate.let_in(shape, question, answer, self.stats.in_flight)
             occurrence = self.stats.occurrence(question.key, model)
             if self.settings.markers:
                 fault = marked(question, occurrence)
@@ -153,27 +148,6 @@ class Simulator:
         if self.settings.latency_ms:
             effect.steps = chain((self._latency(question, occurrence),), effect.steps)
         return self._booked(model, effect, fault)
-
-    def _let_in(self, shape: Shape, question: Question, answer: Answer) -> dict[str, LimitState]:
-        """The state of the limits after the call was let in; raises `ApiError` if it is not."""
-        is_anthropic = isinstance(shape, Messages)
-        settings = self.settings
-        if question.model.startswith("missing"):
-            raise no_model(question.model, anthropic=is_anthropic)
-        if question.input_tokens > settings.context_tokens:
-            raise too_long(question.input_tokens, settings.context_tokens, anthropic=is_anthropic)
-        if settings.max_in_flight and self.stats.in_flight >= settings.max_in_flight:
-            raise _limited(question.model, "concurrent requests", 1.0, {})
-        if not (settings.rpm or settings.tpm or settings.output_tpm):
-            return {}
-        output = answer.usage.output_tokens
-        tokens = question.input_tokens + (0 if is_anthropic else output)
-        wait, hit, states = self._limits.take(
-            question.model, tokens, output if is_anthropic else None
-        )
-        if wait > 0:
-            raise _limited(question.model, f"{hit} per min", wait, states)
-        return states
 
     def _effect(
         self,
@@ -253,24 +227,9 @@ def _read_body(request: Request) -> dict[str, Json]:
     return body
 
 
-def _check_key(request: Request, model: str, *, is_anthropic: bool) -> None:
-    """Any key is good, none too, but for those whose name says what they are for."""
-    key = request.header(b"x-api-key") or request.header(b"authorization")
-    if "invalid" in key:
-        raise wrong_key()
-    if "no-access" in key:
-        raise no_access(model)
-    if "noquota" in key:
-        raise no_quota(anthropic=is_anthropic)
-
-
-def _limited(model: str, what: str, wait: float, limits: dict[str, LimitState]) -> ApiError:
-    whole = max(1, -int(-wait // 1))
-    return ApiError(
-        429,
-        "requests",
-        f"Rate limit reached for {model} on {what}. Please try again in {wait:.3f}s.",
-        code="rate_limit_exceeded",
-        headers=(("retry-after", str(whole)), ("retry-after-ms", str(int(wait * 1000) + 1))),
-        limits=limits,
-    )
+def _understood(shape: Shape, request: Request, body: dict[str, Json]) -> Question:
+    try:
+        return shape.question(request, body)
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        # Something deep in the body is of another JSON type than it must be.
+        raise invalid(f"The request is malformed: {error}") from error

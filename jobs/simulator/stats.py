@@ -10,6 +10,7 @@ type Json = Any
 
 MAX_PROMPTS = 1_000_000  # distinct prompts whose calls are counted one by one
 MAX_PROMPTS_SHOWN = 200_000
+MAX_MODELS = 1000  # calls to further names are counted together, as "(others)"
 
 
 class Billing(Enum):
@@ -78,7 +79,8 @@ class Stats:
     def model(self, name: str) -> _Model:
         found = self._models.get(name)
         if found is None:
-            found = self._models[name] = _Model()
+            name = name if len(self._models) < MAX_MODELS else "(others)"
+            found = self._models.setdefault(name, _Model())
         return found
 
     def calls_of(self, model: str) -> int:
