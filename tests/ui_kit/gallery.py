@@ -102,8 +102,11 @@ def gallery_context() -> dict[str, Any]:
         "hostile": HOSTILE,
         "shell": {
             "environment": "production",
-            "team": {"pk": 1, "name": "Search"},
-            "teams": [{"pk": 1, "name": "Search"}, {"pk": 2, "name": "Support"}],
+            "team": {"public_id": "a2b3", "name": "Search"},
+            "teams": [
+                {"public_id": "a2b3", "name": "Search"},
+                {"public_id": "c4d5", "name": "Support"},
+            ],
             "workers_online": 0,
             "worker_heartbeat_age_s": 754,
             "failed_open": 1204,

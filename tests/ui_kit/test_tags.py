@@ -1,10 +1,13 @@
 """The template tags: what they render, and that they escape what they are given."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django import forms
+from django.contrib.messages import SUCCESS
+from django.contrib.messages.storage.base import Message
 from django.template import Context, engines
 from django.test import RequestFactory, override_settings
 
@@ -188,3 +191,24 @@ def test_a_page_without_a_shell_still_renders() -> None:
     bare = engines["django"].get_template("base.html").template
     request = RequestFactory().get("/")
     assert "Batchllm" in bare.render(Context({"request": request}))
+
+
+@override_settings(ROOT_URLCONF="tests.ui_kit.urls")
+def test_the_frame_says_when_no_worker_lives_and_what_failed() -> None:
+    request = RequestFactory().get("/datasets/7/")
+    shell = {"workers_online": 0, "worker_heartbeat_age_s": 754, "failed_open": 1204}
+    base = engines["django"].get_template("base.html").template
+    shown = str(base.render(Context({"request": request, "shell": shell})))
+    assert "workers · seen 12 min 34 s ago" in shown
+    assert "1,204" in shown
+    assert 'data-go="d" aria-current="page">Datasets' in shown
+    assert 'data-go="j">Jobs' in shown
+
+
+@override_settings(ROOT_URLCONF="tests.ui_kit.urls")
+def test_a_toast_links_to_the_result() -> None:
+    request = RequestFactory().get("/")
+    toast = Message(SUCCESS, "Replayed 214, skipped 3", extra_tags="/jobs/7/")
+    base = engines["django"].get_template("base.html").template
+    shown = str(base.render(Context({"request": request, "messages": [toast]})))
+    assert re.search(r'tone-green" data-toast>.*Replayed 214.*<a href="/jobs/7/">Open</a>', shown)
