@@ -1,0 +1,181 @@
+"""Prices set by people, and the ledger lines of calls made outside any job."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.costs.pricing import resolve_price, value
+from jobs.errors import FieldError, Invalid
+from jobs.models import Connection, DirectCall, Price, PromptTemplate
+from jobs.money import price_to_pico
+from jobs.providers.types import Outcome, Usage
+from jobs.teams.access import Actor
+from jobs.teams.audit import record
+from jobs.teams.policy import Action
+
+MAX_USD_PER_MILLION = Decimal(1_000_000)
+
+
+def price_set(
+    *,
+    actor: Actor,
+    connection: Connection | None,
+    model: str,
+    input: Any,  # noqa: A002  the field's name in the API
+    output: Any,
+    cached_input: Any = None,
+    cache_write: Any = None,
+    batch_discount: Any = None,
+    effective_from: datetime | None = None,
+) -> Price:
+    """A price from a date on, in USD per million tokens; earlier rows stay as they are.
+
+    Without a price of their own cached tokens cost what plain input does. Raises Invalid.
+    """
+    actor.require(Action.PRICE_WRITE)
+    errors: list[FieldError] = []
+    model = model.strip()
+    if not 1 <= len(model) <= 200:
+        errors.append(FieldError(("model",), "The model's name, 1 to 200 characters"))
+    prices = {
+        "input": _amount(input, "input", errors),
+        "output": _amount(output, "output", errors),
+    }
+    for name, given in (("cached_input", cached_input), ("cache_write", cache_write)):
+        blank = given in (None, "")
+        prices[name] = prices["input"] if blank else _amount(given, name, errors)
+    discount = _share(batch_discount, errors)
+    if errors:
+        raise Invalid(errors)
+    with transaction.atomic():
+        price = Price.objects.create(
+            team=actor.team,
+            connection=connection,
+            provider=connection.kind if connection else "",
+            model=model,
+            batch_discount_ppm=discount,
+            cache_write_1h=prices["cache_write"],
+            effective_from=effective_from or timezone.now(),
+            source=f"set by {actor.user.get_username()}",
+            created_by=actor.user,
+            **prices,
+        )
+        record(actor, "price.set", price, model=model, **{k: str(v) for k, v in prices.items()})
+    return price
+
+
+def _amount(given: Any, name: str, errors: list[FieldError]) -> int:
+    try:
+        amount = Decimal(str(given).strip())
+        if not amount.is_finite() or not 0 <= amount <= MAX_USD_PER_MILLION:
+            raise ValueError
+        return price_to_pico(amount)
+    except (InvalidOperation, ValueError):
+        words = "USD per million tokens, from 0 on, with at most 6 decimals"
+        errors.append(FieldError((name,), words))
+        return 0
+
+
+def _share(given: Any, errors: list[FieldError]) -> int:
+    if given in (None, ""):
+        return 500_000
+    try:
+        share = Decimal(str(given))
+        if not 0 <= share <= 1:
+            raise ValueError
+        return int(share * 1_000_000)
+    except (InvalidOperation, ValueError):
+        errors.append(FieldError(("batch_discount",), "A share from 0 to 1"))
+        return 0
+
+
+def direct_call_open(
+    *,
+    actor: Actor,
+    purpose: str,
+    connection: Connection,
+    model: str,
+    template: PromptTemplate | None = None,
+) -> DirectCall:
+    """Write the ledger line of a call before it leaves, in doubt until it is settled."""
+    call = DirectCall.objects.create(
+        team=actor.team,
+        user=actor.user,
+        purpose=purpose,
+        template=template,
+        connection=connection,
+        model=model,
+    )
+    _roll_up(call, {"calls": 1, "in_doubt_calls": 1})
+    return call
+
+
+def direct_call_settle(
+    *, call: DirectCall, connection: Connection, outcome: Outcome, took_ms: int
+) -> DirectCall:
+    """Settle the line to what the call came to; one whose end nobody saw stays in doubt."""
+    call.took_ms = took_ms
+    call.failure_class = outcome.failure.value if outcome.failure else ""
+    call.model_returned = outcome.model
+    if outcome.charged is None:
+        call.save()
+        return call
+    usage = outcome.usage or Usage()
+    price = resolve_price(connection=connection, model=call.model, at=datetime.now(UTC))
+    cost = (value(usage, price) if price is not None else None) if outcome.charged else 0
+    call.outcome = "failed" if outcome.failure else "accepted"
+    call.input_tokens, call.output_tokens = usage.input_tokens, usage.output_tokens
+    call.cached_input_tokens = usage.cached_input_tokens
+    call.cache_write_tokens = usage.cache_write_tokens + usage.cache_write_1h_tokens
+    call.usage_estimated, call.usage = usage.estimated, usage.raw
+    call.price, call.cost = price, cost
+    with transaction.atomic():
+        call.save()
+        _roll_up(
+            call,
+            {
+                "in_doubt_calls": -1,
+                "input_tokens": usage.input_tokens,
+                "cached_input_tokens": usage.cached_input_tokens,
+                "cache_write_tokens": call.cache_write_tokens,
+                "output_tokens": usage.output_tokens,
+                "cost": cost or 0,
+                "wasted_cost": (cost or 0) if outcome.failure else 0,
+                "unpriced_calls": int(cost is None),
+                "estimated_calls": int(usage.estimated),
+                "accepted": int(outcome.failure is None),
+            },
+        )
+    return call
+
+
+def _roll_up(call: DirectCall, sums: dict[str, int]) -> None:
+    key = {
+        "job_id": 0,
+        "template_version_id": 0,
+        "connection_id": call.connection_id,
+        "model": call.model,
+        "day": call.started_at.date(),
+        "team_id": call.team_id,
+    }
+    names = [*key, *sums]
+    added = ", ".join(f"{name} = jobs_costrollup.{name} + excluded.{name}" for name in sums)
+    others = [name for name in _SUMS if name not in sums]
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO jobs_costrollup ({', '.join([*names, *others])}) "  # noqa: S608
+            f"VALUES ({', '.join(['%s'] * len(names) + ['0'] * len(others))}) "
+            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}",
+            [*key.values(), *sums.values()],
+        )
+
+
+_SUMS = (
+    "calls", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "cost",
+    "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls", "estimated_calls",
+    "accepted",
+)  # fmt: skip
