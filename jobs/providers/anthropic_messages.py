@@ -3,21 +3,13 @@
 from typing import Any
 
 from jobs.failures import FailureClass
-from jobs.providers.errors import (
-    as_dict,
-    as_text,
-    error_outcome,
-    estimated_usage,
-    message_of,
-    rate_hints,
-    raw_usage,
-    read_json,
-    request_id_of,
-    tokens,
-    unreadable_outcome,
-)
-from jobs.providers.shared import repair_text, request_of, system_text
-from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome, Usage
+from jobs.providers.errors import error_outcome, message_of, request_id_of, unreadable_outcome
+from jobs.providers.json_body import as_dict, as_text, read_json, write_json
+from jobs.providers.limit_headers import rate_hints
+from jobs.providers.shared import request_of, schema_name, system_text, turns
+from jobs.providers.structured import anthropic_schema
+from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome
+from jobs.providers.usage import anthropic_usage
 
 PATH = "/messages"
 VERSION = "2023-06-01"
@@ -27,21 +19,21 @@ PARAMETERS = frozenset({"temperature", "top_p", "top_k"})
 
 
 def build(endpoint: Endpoint, call: Call) -> HttpRequest:
-    messages = [{"role": "user", "content": call.user}]
-    if call.repair is not None:
-        answer, fault = call.repair
-        messages.append({"role": "assistant", "content": answer})
-        messages.append({"role": "user", "content": repair_text(fault)})
     body: dict[str, Any] = {
         "model": call.model,
         "max_tokens": call.parameters.get("max_tokens") or DEFAULT_MAX_TOKENS,
-        "messages": messages,
+        "messages": turns(call),
     }
     system = system_text(endpoint, call)
     if system:
         body["system"] = system
     if call.schema is not None and endpoint.structured == "json_schema":
-        body["output_config"] = {"format": {"type": "json_schema", "schema": call.schema}}
+        wanted = {"type": "json_schema", "schema": anthropic_schema(call.schema)}
+        body["output_config"] = {"format": wanted}
+    elif call.schema is not None and endpoint.structured == "tool":
+        name = schema_name(call)
+        body["tools"] = [{"name": name, "input_schema": call.schema}]
+        body["tool_choice"] = {"type": "tool", "name": name}
     for name, value in call.parameters.items():
         if name == "stop":
             body["stop_sequences"] = [value] if isinstance(value, str) else value
@@ -55,26 +47,21 @@ def build(endpoint: Endpoint, call: Call) -> HttpRequest:
 
 def parse(response: HttpResponse) -> Outcome:
     data = read_json(response.body)
-    if response.status != 200 or (
-        isinstance(data, dict) and (data.get("type") == "error" or data.get("error"))
-    ):
+    told = as_dict(data)
+    if response.status != 200 or told.get("type") == "error" or told.get("error"):
         return error_outcome(response, data)
-    blocks = as_dict(data).get("content")
+    blocks = told.get("content")
     if not isinstance(blocks, list):
         return unreadable_outcome(response, "The answer is no message")
-    text = "".join(
-        as_text(as_dict(block).get("text"))
-        for block in blocks
-        if as_dict(block).get("type") == "text"
-    )
-    stop = as_text(data.get("stop_reason"))
-    failure, words = _ended(stop, text)
+    text = _read_blocks(blocks)
+    stop = as_text(told.get("stop_reason"))
+    failure, words = _ended(stop, text, told)
     return Outcome(
         failure=failure,
         message=words,
         text=text,
-        model=as_text(data.get("model"))[:200],
-        usage=usage_of(data.get("usage"), text),
+        model=as_text(told.get("model"))[:200],
+        usage=anthropic_usage(told.get("usage"), text),
         http_status=response.status,
         provider_request_id=request_id_of(response.headers, data),
         finish_reason=stop[:40],
@@ -83,9 +70,22 @@ def parse(response: HttpResponse) -> Outcome:
     )
 
 
-def _ended(stop: str, text: str) -> tuple[FailureClass | None, str]:
+def _read_blocks(blocks: list[Any]) -> str:
+    """The answer's text; where we forced a tool, what the tool was called with."""
+    for block in blocks:
+        if as_dict(block).get("type") == "tool_use":
+            return write_json(as_dict(block).get("input")).decode()
+    return "".join(
+        as_text(as_dict(block).get("text"))
+        for block in blocks
+        if as_dict(block).get("type") == "text"
+    )
+
+
+def _ended(stop: str, text: str, told: dict[str, Any]) -> tuple[FailureClass | None, str]:
     if stop == "refusal":
-        return FailureClass.REFUSAL, message_of(text or "The model refused to answer")
+        explained = as_text(as_dict(told.get("stop_details")).get("explanation"))
+        return FailureClass.REFUSAL, message_of(text or explained or "The model refused to answer")
     if stop == "max_tokens":
         return FailureClass.TRUNCATED, "The answer reached max tokens and was cut off"
     if stop == "model_context_window_exceeded":
@@ -95,23 +95,3 @@ def _ended(stop: str, text: str) -> tuple[FailureClass | None, str]:
     if not text.strip():
         return FailureClass.EMPTY_OUTPUT, "The answer is empty"
     return None, ""
-
-
-def usage_of(usage: Any, text: str) -> Usage:
-    """Anthropic's `input_tokens` exclude what was read from or written to the cache: added up here."""
-    data = as_dict(usage)
-    plain, answered = tokens(data.get("input_tokens")), tokens(data.get("output_tokens"))
-    if plain is None or answered is None or (answered == 0 and text):
-        return estimated_usage(text, raw_usage(usage) if usage else "")
-    read = tokens(data.get("cache_read_input_tokens")) or 0
-    written = tokens(data.get("cache_creation_input_tokens")) or 0
-    by_lifetime = as_dict(data.get("cache_creation"))
-    hour = min(tokens(by_lifetime.get("ephemeral_1h_input_tokens")) or 0, written)
-    return Usage(
-        input_tokens=plain + read + written,
-        output_tokens=answered,
-        cached_input_tokens=read,
-        cache_write_tokens=written - hour,
-        cache_write_1h_tokens=hour,
-        raw=raw_usage(usage),
-    )

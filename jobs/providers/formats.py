@@ -12,11 +12,9 @@ from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outc
 class WireFormat(Protocol):
     """A module with these two functions; see `jobs.providers.types`. `parse` never raises."""
 
-    @staticmethod
-    def build(endpoint: Endpoint, call: Call) -> HttpRequest: ...
+    def build(self, endpoint: Endpoint, call: Call) -> HttpRequest: ...
 
-    @staticmethod
-    def parse(response: HttpResponse) -> Outcome: ...
+    def parse(self, response: HttpResponse) -> Outcome: ...
 
 
 FORMATS: dict[str, WireFormat] = {

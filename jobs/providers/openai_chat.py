@@ -6,24 +6,16 @@ Source: OpenAI API reference, "Create chat completion"; deviations of compatible
 from typing import Any
 
 from jobs.failures import FailureClass
-from jobs.providers.errors import (
-    as_dict,
-    as_text,
-    error_outcome,
-    estimated_usage,
-    message_of,
-    rate_hints,
-    raw_usage,
-    read_json,
-    request_id_of,
-    tokens,
-    unreadable_outcome,
-)
-from jobs.providers.shared import repair_text, request_of, strict_ready, system_text
-from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome, Usage
+from jobs.providers.errors import error_outcome, message_of, request_id_of, unreadable_outcome
+from jobs.providers.json_body import as_dict, as_list, as_text, read_json, write_json
+from jobs.providers.limit_headers import rate_hints
+from jobs.providers.shared import request_of, schema_name, system_text, turns
+from jobs.providers.structured import strict_schema
+from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome
+from jobs.providers.usage import openai_usage
 
 PATH = "/chat/completions"
-# Passed through under their own names; `max_tokens` is renamed, the rest is refused at launch.
+# Passed through under their own names; `max_tokens` is renamed, others are no parameters here.
 PARAMETERS = frozenset(
     {"temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty",
      "reasoning_effort"}
@@ -31,28 +23,13 @@ PARAMETERS = frozenset(
 
 
 def build(endpoint: Endpoint, call: Call) -> HttpRequest:
-    messages = []
+    messages = turns(call)
     system = system_text(endpoint, call)
     if system:
-        messages.append({"role": "system", "content": system})
-    messages.append({"role": "user", "content": call.user})
-    if call.repair is not None:
-        answer, fault = call.repair
-        messages.append({"role": "assistant", "content": answer})
-        messages.append({"role": "user", "content": repair_text(fault)})
+        messages.insert(0, {"role": "system", "content": system})
     body: dict[str, Any] = {"model": call.model, "messages": messages}
     if call.schema is not None:
-        if endpoint.structured == "json_schema":
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": call.schema_name,
-                    "strict": strict_ready(call.schema),
-                    "schema": call.schema,
-                },
-            }
-        elif endpoint.structured == "json_object":
-            body["response_format"] = {"type": "json_object"}
+        body |= _structured(endpoint.structured, call, call.schema)
     for name, value in call.parameters.items():
         if name == "max_tokens":
             key = "max_tokens" if endpoint.legacy_max_tokens else "max_completion_tokens"
@@ -62,20 +39,39 @@ def build(endpoint: Endpoint, call: Call) -> HttpRequest:
     return request_of(endpoint, call, PATH, body, bearer(endpoint))
 
 
+def _structured(way: str, call: Call, schema: dict[str, Any]) -> dict[str, Any]:
+    if way == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    if way not in ("json_schema", "tool"):
+        return {}
+    name = schema_name(call)
+    strict, adapted = strict_schema(schema)
+    if way == "tool":
+        function = {"name": name, "strict": strict, "parameters": adapted}
+        return {
+            "tools": [{"type": "function", "function": function}],
+            "tool_choice": {"type": "function", "function": {"name": name}},
+        }
+    wanted = {"name": name, "strict": strict, "schema": adapted}
+    return {"response_format": {"type": "json_schema", "json_schema": wanted}}
+
+
 def bearer(endpoint: Endpoint) -> dict[str, str]:
     return {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
 
 
 def parse(response: HttpResponse) -> Outcome:
     data = read_json(response.body)
-    if response.status != 200 or (isinstance(data, dict) and data.get("error")):
+    if response.status != 200 or as_dict(data).get("error") or isinstance(data, list):
         return error_outcome(response, data)
     choices = as_dict(data).get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    if not isinstance(choices, list):
         return unreadable_outcome(response, "The answer is no chat completion")
-    choice = choices[0]
+    choice = as_dict(choices[0]) if choices else {}  # none: blocked, or nothing to say
+    if choice.get("error"):  # OpenRouter: the provider behind it failed after it had begun
+        return error_outcome(response, choice)
     message = as_dict(choice.get("message"))
-    text = _content(message.get("content"))
+    text = _content(message)
     refusal = as_text(message.get("refusal"))
     finish = as_text(choice.get("finish_reason"))
     failure, words = _ended(finish, text, refusal)
@@ -84,7 +80,7 @@ def parse(response: HttpResponse) -> Outcome:
         message=words,
         text=text,
         model=as_text(data.get("model"))[:200],
-        usage=usage_of(data.get("usage"), text or refusal),
+        usage=openai_usage(data.get("usage"), text or refusal),
         http_status=response.status,
         provider_request_id=request_id_of(response.headers, data),
         finish_reason=finish[:40],
@@ -93,7 +89,13 @@ def parse(response: HttpResponse) -> Outcome:
     )
 
 
-def _content(content: Any) -> str:
+def _content(message: dict[str, Any]) -> str:
+    """The answer's text; where we forced a tool, what the tool was called with."""
+    for call in as_list(message.get("tool_calls")):
+        given = as_dict(as_dict(call).get("function")).get("arguments")
+        if given:  # some servers send the object instead of its text
+            return given if isinstance(given, str) else write_json(given).decode()
+    content = message.get("content")
     if isinstance(content, list):
         return "".join(as_text(as_dict(part).get("text")) for part in content)
     return as_text(content)
@@ -104,32 +106,10 @@ def _ended(finish: str, text: str, refusal: str) -> tuple[FailureClass | None, s
         return FailureClass.REFUSAL, message_of(refusal)
     if finish == "content_filter":
         return FailureClass.CONTENT_FILTER, "The provider's content filter stopped the answer"
-    if finish == "length":
+    if finish in ("length", "max_tokens", "model_length"):
         return FailureClass.TRUNCATED, "The answer reached max tokens and was cut off"
+    if finish == "error":
+        return FailureClass.SERVER_ERROR, "The provider stopped the answer with an error"
     if not text.strip():
         return FailureClass.EMPTY_OUTPUT, "The answer is empty"
     return None, ""
-
-
-def usage_of(usage: Any, text: str) -> Usage:
-    """Usage as chat completions and, with other names, responses report it.
-
-    Cached tokens are part of the input, reasoning tokens part of the output. Counts that cannot be
-    are not believed: then the whole is estimated, and marked so.
-    """
-    data = as_dict(usage)
-    asked = tokens(data.get("prompt_tokens", data.get("input_tokens")))
-    answered = tokens(data.get("completion_tokens", data.get("output_tokens")))
-    if asked is None or answered is None or (answered == 0 and text):
-        return estimated_usage(text, raw_usage(usage) if usage else "")
-    inside = as_dict(data.get("prompt_tokens_details", data.get("input_tokens_details")))
-    outside = as_dict(data.get("completion_tokens_details", data.get("output_tokens_details")))
-    cached = min(tokens(inside.get("cached_tokens")) or 0, asked)
-    return Usage(
-        input_tokens=asked,
-        output_tokens=answered,
-        cached_input_tokens=cached,
-        cache_write_tokens=min(tokens(inside.get("cache_write_tokens")) or 0, asked - cached),
-        reasoning_tokens=min(tokens(outside.get("reasoning_tokens")) or 0, answered),
-        raw=raw_usage(usage),
-    )

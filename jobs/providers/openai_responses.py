@@ -4,45 +4,33 @@ from typing import Any
 
 from jobs.failures import FailureClass
 from jobs.providers.errors import (
-    as_dict,
-    as_text,
     classify,
     error_fields,
     error_outcome,
     message_of,
-    rate_hints,
-    read_json,
     request_id_of,
     unreadable_outcome,
 )
-from jobs.providers.openai_chat import bearer, usage_of
-from jobs.providers.shared import repair_text, request_of, strict_ready, system_text
+from jobs.providers.json_body import as_dict, as_list, as_text, read_json, write_json
+from jobs.providers.limit_headers import rate_hints
+from jobs.providers.openai_chat import bearer
+from jobs.providers.shared import request_of, schema_name, system_text, turns
+from jobs.providers.structured import strict_schema
 from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome
+from jobs.providers.usage import openai_usage
 
 PATH = "/responses"
 PARAMETERS = frozenset({"temperature", "top_p"})
 
 
 def build(endpoint: Endpoint, call: Call) -> HttpRequest:
-    turns = [{"role": "user", "content": call.user}]
-    if call.repair is not None:
-        answer, fault = call.repair
-        turns.append({"role": "assistant", "content": answer})
-        turns.append({"role": "user", "content": repair_text(fault)})
     # Nothing is kept at the provider beyond the call.
-    body: dict[str, Any] = {"model": call.model, "input": turns, "store": False}
+    body: dict[str, Any] = {"model": call.model, "input": turns(call), "store": False}
     system = system_text(endpoint, call)
     if system:
         body["instructions"] = system
-    if call.schema is not None and endpoint.structured == "json_schema":
-        body["text"] = {
-            "format": {
-                "type": "json_schema",
-                "name": call.schema_name,
-                "strict": strict_ready(call.schema),
-                "schema": call.schema,
-            }
-        }
+    if call.schema is not None:
+        body |= _structured(endpoint.structured, call, call.schema)
     for name, value in call.parameters.items():
         if name == "max_tokens":
             body["max_output_tokens"] = value
@@ -53,37 +41,58 @@ def build(endpoint: Endpoint, call: Call) -> HttpRequest:
     return request_of(endpoint, call, PATH, body, bearer(endpoint))
 
 
+def _structured(way: str, call: Call, schema: dict[str, Any]) -> dict[str, Any]:
+    if way == "json_object":
+        return {"text": {"format": {"type": "json_object"}}}
+    if way not in ("json_schema", "tool"):
+        return {}
+    name = schema_name(call)
+    strict, adapted = strict_schema(schema)
+    if way == "tool":
+        tool = {"type": "function", "name": name, "strict": strict, "parameters": adapted}
+        return {"tools": [tool], "tool_choice": {"type": "function", "name": name}}
+    wanted = {"type": "json_schema", "name": name, "strict": strict, "schema": adapted}
+    return {"text": {"format": wanted}}
+
+
 def parse(response: HttpResponse) -> Outcome:
     data = read_json(response.body)
-    if response.status != 200 or (
-        isinstance(data, dict) and data.get("error") and data.get("status") != "failed"
-    ):
+    status = as_text(as_dict(data).get("status"))
+    if response.status != 200 or isinstance(data, list):
         return error_outcome(response, data)
     parts = as_dict(data).get("output")
+    if as_dict(data).get("error") and not (status == "failed" and isinstance(parts, list)):
+        return error_outcome(response, data)
     if not isinstance(parts, list):
         return unreadable_outcome(response, "The answer is no response object")
     text, refusal = _read_parts(parts)
-    status = as_text(data.get("status"))
     reason = as_text(as_dict(data.get("incomplete_details")).get("reason"))
     failure, words = _ended(data, status, reason, text, refusal)
+    failed = status == "failed"
     return Outcome(
         failure=failure,
         message=words,
         text=text,
         model=as_text(data.get("model"))[:200],
-        usage=usage_of(data.get("usage"), text or refusal),
+        # A response that failed is charged if it reports what it used.
+        usage=None if failed and not data.get("usage")
+        else openai_usage(data.get("usage"), text or refusal),
         http_status=response.status,
         provider_request_id=request_id_of(response.headers, data),
         finish_reason=(reason or status)[:40],
-        charged=status != "failed",
+        charged=bool(data.get("usage")) if failed else True,
         hints=rate_hints(response.headers),
-    )
+    )  # fmt: skip
 
 
 def _read_parts(parts: list[Any]) -> tuple[str, str]:
     text, refusal = [], []
     for item in parts:
-        for part in as_dict(item).get("content") or []:
+        item = as_dict(item)
+        if item.get("type") == "function_call":  # the tool that we forced
+            given = item.get("arguments")
+            text.append(given if isinstance(given, str) else write_json(given).decode())
+        for part in as_list(item.get("content")):
             part = as_dict(part)
             if part.get("type") == "output_text":
                 text.append(as_text(part.get("text")))
@@ -96,7 +105,7 @@ def _ended(
     data: dict[str, Any], status: str, reason: str, text: str, refusal: str
 ) -> tuple[FailureClass | None, str]:
     if status == "failed":
-        kind, code, message = error_fields(data)
+        kind, code, message = error_fields({"error": data.get("error")})
         return classify(500, kind, code, message), message_of(message or "The response failed")
     if refusal:
         return FailureClass.REFUSAL, message_of(refusal)
@@ -104,6 +113,8 @@ def _ended(
         return FailureClass.CONTENT_FILTER, "The provider's content filter stopped the answer"
     if status == "incomplete":
         return FailureClass.TRUNCATED, "The answer reached max tokens and was cut off"
+    if status in ("cancelled", "queued", "in_progress"):
+        return FailureClass.SERVER_ERROR, f"The response came back {status.replace('_', ' ')}"
     if not text.strip():
         return FailureClass.EMPTY_OUTPUT, "The answer is empty"
     return None, ""

@@ -1,10 +1,10 @@
 """What the wire formats share in building requests."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from jobs.providers.json_body import write_json
 from jobs.providers.types import Call, Endpoint, HttpRequest
 
 USER_AGENT = "batchllm"
@@ -13,12 +13,15 @@ _REPAIR = (
     "Your answer was not accepted: {fault}\n"
     "Answer again, completely and correctly, and with nothing else around it."
 )
+# Ends of base URLs that are complete: "/v1", and "/v1beta/openai" as Google has it.
+_VERSIONED = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?:/openai)?$")
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def url_of(endpoint: Endpoint, path: str) -> str:
-    """`path` without "/v1"; the base URL may end with it or not."""
+    """`path` comes without "/v1"; the base URL may end with a version or not."""
     base = endpoint.base_url.rstrip("/")
-    return f"{base}{path}" if base.endswith(("/v1", "/v1beta/openai")) else f"{base}/v1{path}"
+    return f"{base}{path}" if _VERSIONED.search(base) else f"{base}/v1{path}"
 
 
 def request_of(
@@ -28,38 +31,34 @@ def request_of(
     headers["user-agent"] = USER_AGENT
     if call.request_id:
         headers[REQUEST_ID] = call.request_id
-    return HttpRequest("POST", url_of(endpoint, path), headers, orjson.dumps(body))
+    return HttpRequest("POST", url_of(endpoint, path), headers, write_json(body))
 
 
 def system_text(endpoint: Endpoint, call: Call) -> str:
-    """The system text, with the schema in words for servers that know no structured output."""
-    if call.schema is None or endpoint.structured == "json_schema":
+    """The system text, with the schema in words for servers that do not take it as a schema."""
+    if call.schema is None or endpoint.structured in ("json_schema", "tool"):
         return call.system
     wish = (
         "Answer with one JSON object and nothing else. It must follow this JSON Schema:\n"
-        + orjson.dumps(call.schema).decode()
+        + write_json(call.schema).decode()
     )
     return f"{call.system}\n\n{wish}" if call.system else wish
 
 
-def repair_text(fault: str) -> str:
-    return _REPAIR.format(fault=fault)
+def turns(call: Call) -> list[dict[str, str]]:
+    """The conversation without its system text: the question and, on a repair, the model's former
+    answer and what was wrong with it."""
+    question = {"role": "user", "content": call.user}
+    if call.repair is None:
+        return [question]
+    answer, fault = call.repair
+    return [
+        question,
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": _REPAIR.format(fault=fault)},
+    ]
 
 
-def strict_ready(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes the schema as it is: every object closed, all required.
-
-    A schema that is not is sent with `strict: false` rather than changed: making optional fields
-    required would change what the person asked for.
-    """
-    if isinstance(schema, dict):
-        if schema.get("type") == "object" or "properties" in schema:
-            names = set(schema.get("properties", {}))
-            if schema.get("additionalProperties") is not False:
-                return False
-            if names != set(schema.get("required", [])):
-                return False
-        return all(strict_ready(value) for value in schema.values())
-    if isinstance(schema, list):
-        return all(strict_ready(value) for value in schema)
-    return True
+def schema_name(call: Call) -> str:
+    """The name of the schema in the form that all vendors take: at most 64 of A-Z a-z 0-9 _ -."""
+    return _NOT_IN_NAME.sub("_", call.schema_name)[:64] or "output"

@@ -1,23 +1,27 @@
 """Transports: they send what `build` made and return the whole answer, or say how it failed.
 
-One deadline covers the whole call. Bodies are bounded, also when they arrive compressed. A connection
-on which anything odd occurred is closed, never used for another call.
+One deadline covers the whole call. Bodies are bounded, also when they arrive compressed. A
+connection on which anything odd occurred is closed, never used for another call.
 """
 
 import asyncio
 import zlib
+from types import SimpleNamespace
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from jobs.failures import FailureClass
-from jobs.providers.guard import AddressRefused, GuardedResolver, check_address
+from jobs.providers.guard import AddressRefused, check_form, guarded_connector
+from jobs.providers.shared import REQUEST_ID
 from jobs.providers.types import HttpRequest, HttpResponse
 
 # A page of output is kilobytes; whatever is larger is not an answer.
 MAX_BODY = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S = 10.0
+# Servers close idle connections after 5 s (uvicorn, Node) to 75 s; the sooner we do, the fewer
+# calls leave on a connection that is already dead.
+KEEPALIVE_S = 15.0
 
 
 class TransportError(Exception):
@@ -29,101 +33,120 @@ class TransportError(Exception):
         super().__init__(message)
 
 
+class _OddAnswerError(Exception):
+    """An answer that is not to be believed; the words are ours."""
+
+
 class Transport(Protocol):
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        """Raises TransportError. `timeout` (seconds) covers everything."""
+        """Raises TransportError. `timeout` (seconds) covers everything.
+
+        An answer that echoes another request's id is a broken connection, not an answer.
+        """
         ...
 
     async def close(self) -> None: ...
 
 
 class LeanTransport:
-    """Pooled keep-alive connections without the layers of an SDK. Make it inside the running loop."""
+    """Pooled keep-alive connections without the layers of an SDK. Make it inside the running loop.
+
+    A POST is sent once: neither aiohttp nor this class repeats it.
+    """
 
     def __init__(self, *, allow_private: bool, max_connections: int) -> None:
-        self._allow_private = allow_private
-        self._hosts: set[str] = set()  # of URLs whose literal address was looked at
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=guarded_connector(
+                allow_private=allow_private,
                 limit=max_connections,
-                resolver=GuardedResolver(allow_private),
-                ttl_dns_cache=60,
-                keepalive_timeout=30,
+                keepalive_timeout=KEEPALIVE_S,
             ),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
             headers={"accept-encoding": "identity"},
+            trace_configs=[_sent_trace()],
         )
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        self._check_literal(request.url)
-        sent = True  # unless the connection was never made
+        progress = SimpleNamespace(sent=False)
         try:
             async with asyncio.timeout(timeout):
-                async with self._session.request(
-                    request.method,
-                    request.url,
-                    data=request.body or None,
-                    headers=request.headers,
-                    allow_redirects=False,
-                ) as response:
-                    body = await _read(response)
-                    headers = _joined(response)
-                    return HttpResponse(response.status, headers, _decoded(body, headers))
-        except TimeoutError as error:
+                return await self._exchange(request, progress)
+        except TimeoutError as error:  # aiohttp's own, of the connect phase, is one too
+            where = "answer" if progress.sent else "connection"
             raise TransportError(
-                FailureClass.TIMEOUT, f"No whole answer within {timeout:.0f} s", sent=sent
-            ) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise TransportError(
-                FailureClass.CONNECTION, f"Could not connect: {_words(error)}", sent=False
+                FailureClass.TIMEOUT, f"No whole {where} within {timeout:g} s", sent=progress.sent
             ) from error
         except AddressRefused as error:
             raise TransportError(FailureClass.CONNECTION, str(error), sent=False) from error
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise TransportError(
-                FailureClass.CONNECTION, "The connection's address is not usable", sent=False
-            ) from error
+        except _OddAnswerError as error:
+            raise TransportError(FailureClass.CONNECTION, str(error), sent=True) from error
         except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
             raise TransportError(
-                FailureClass.CONNECTION, f"The connection broke: {_words(error)}", sent=True
+                FailureClass.CONNECTION, _words(error, progress.sent), sent=progress.sent
             ) from error
 
-    def _check_literal(self, url: str) -> None:
-        """The resolver sees names only; an address written as such is judged here."""
-        if url in self._hosts:
-            return
-        host = urlsplit(url).hostname or ""
-        try:
-            check_address(host, self._allow_private)
-        except AddressRefused as error:
-            raise TransportError(FailureClass.CONNECTION, str(error), sent=False) from error
-        except ValueError:
-            pass  # a name: the resolver's business
-        if len(self._hosts) < 1_000:
-            self._hosts.add(url)
+    async def _exchange(self, request: HttpRequest, progress: SimpleNamespace) -> HttpResponse:
+        check_form(request.url)
+        async with self._session.request(
+            request.method,
+            request.url,
+            data=request.body or None,
+            headers=request.headers,
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        ) as response:
+            try:
+                headers = joined_headers(response)
+                check_echo(request, headers)
+                body = await _read(response)
+                return HttpResponse(response.status, headers, decoded(body, headers))
+            except BaseException:
+                response.close()  # and with it the connection, whatever is still to come on it
+                raise
 
     async def close(self) -> None:
         await self._session.close()
 
 
+def _sent_trace() -> aiohttp.TraceConfig:
+    """Notes when the first byte of a request was handed to a connection."""
+
+    async def note(
+        _: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        __: aiohttp.TraceRequestHeadersSentParams,
+    ) -> None:
+        context.trace_request_ctx.sent = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(note)
+    return trace
+
+
+def check_echo(request: HttpRequest, headers: dict[str, str]) -> None:
+    """Raises where the answer carries another request's id: a proxy or a pool mixed up two
+    exchanges. Not guaranteed where a server echoes no id."""
+    echoed, own = headers.get(REQUEST_ID), request.headers.get(REQUEST_ID)
+    if echoed is not None and own is not None and echoed != own:
+        raise _OddAnswerError("The answer carries another request's id and was not believed")
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     if (response.content_length or 0) > MAX_BODY:
-        response.close()
-        raise ValueError("the answer is larger than any answer may be")
+        raise _OddAnswerError("The answer is larger than any answer may be")
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > MAX_BODY:
-            response.close()
-            raise ValueError("the answer is larger than any answer may be")
+            raise _OddAnswerError("The answer is larger than any answer may be")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _joined(response: aiohttp.ClientResponse) -> dict[str, str]:
+def joined_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     """Lower-case names; a header sent twice is joined by a comma, as RFC 9110 has it."""
     headers: dict[str, str] = {}
     for name, value in response.headers.items():
@@ -132,19 +155,41 @@ def _joined(response: aiohttp.ClientResponse) -> dict[str, str]:
     return headers
 
 
-def _decoded(body: bytes, headers: dict[str, str]) -> bytes:
+def decoded(body: bytes, headers: dict[str, str]) -> bytes:
     """The body without its compression, which was not asked for but may come; bounded."""
-    encoding = headers.get("content-encoding", "identity").lower()
-    if encoding in ("identity", ""):
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "x-gzip"):
-        raise ValueError("the answer is compressed in a way that was not asked for")
+        raise _OddAnswerError("The answer is compressed in a way that was not asked for")
     inflater = zlib.decompressobj(wbits=47)
     plain = inflater.decompress(body, MAX_BODY)
     if inflater.unconsumed_tail:
-        raise ValueError("the answer inflates to more than any answer may be")
+        raise _OddAnswerError("The answer inflates to more than any answer may be")
+    if not inflater.eof:
+        raise _OddAnswerError("The compressed answer is cut off")
     return plain
 
 
-def _words(error: BaseException) -> str:
-    return str(error)[:300] or type(error).__name__
+def _words(error: BaseException, sent: bool) -> str:
+    """What broke, without a byte of what the other side wrote."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "Could not connect: the server's certificate is not trusted"
+        case aiohttp.ClientConnectorSSLError() | aiohttp.ClientSSLError():
+            return "Could not connect: the server does not speak TLS as it should"
+        case aiohttp.ClientConnectorDNSError():
+            return "Could not connect: the host cannot be found"
+        case aiohttp.ClientConnectorError():
+            return f"Could not connect: {error.os_error.strerror or 'connection failed'}"
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return "The connection's address is not usable"
+        case aiohttp.ServerDisconnectedError():
+            return "The connection was closed before an answer came"
+        case aiohttp.ClientPayloadError() | zlib.error():
+            return "The answer broke off or is not framed as it should be"
+        case aiohttp.ClientResponseError():
+            return "The answer is not HTTP, or its headers are too large or too many"
+        case OSError() if error.strerror:
+            return f"The connection broke: {error.strerror}"
+    return f"The connection broke{'' if sent else ' before the request left'}"

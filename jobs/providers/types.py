@@ -19,8 +19,8 @@ class Endpoint:
     api: str  # "openai_chat" | "openai_responses" | "anthropic_messages"
     base_url: str  # without a trailing slash; with or without "/v1", both are accepted
     api_key: str = field(repr=False)
-    # What the server can do for a schema: "json_schema", "json_object" or "prompt" (the schema goes
-    # into the system text); found by the connection test.
+    # What the server can do for a schema: "json_schema", "tool" (a forced one), "json_object" (with
+    # the schema in the system text) or "prompt" (that text alone); found by the connection test.
     structured: str = "json_schema"
     # The length limit's name on chat completions: older models and most compatible servers know
     # only `max_tokens`.
