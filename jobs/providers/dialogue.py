@@ -1,4 +1,5 @@
-"""One call from question to outcome: build, send, parse."""
+"""One call from question to outcome: build, send, parse. `jobs.providers.checkup` makes one to see
+whether a connection works."""
 
 import base64
 from functools import lru_cache

@@ -5,6 +5,7 @@ connection on which anything odd occurred is closed, never used for another call
 """
 
 import asyncio
+import os
 import zlib
 from types import SimpleNamespace
 from typing import Protocol
@@ -171,6 +172,11 @@ def decoded(body: bytes, headers: dict[str, str]) -> bytes:
     return plain
 
 
+def _reason(error: OSError) -> str:
+    """The system's words alone: an exception's own may hold addresses."""
+    return os.strerror(error.errno) if error.errno else "no connection could be made"
+
+
 def _words(error: BaseException, sent: bool) -> str:
     """What broke, without a byte of what the other side wrote."""
     match error:
@@ -181,7 +187,7 @@ def _words(error: BaseException, sent: bool) -> str:
         case aiohttp.ClientConnectorDNSError():
             return "Could not connect: the host cannot be found"
         case aiohttp.ClientConnectorError():
-            return f"Could not connect: {error.os_error.strerror or 'connection failed'}"
+            return f"Could not connect: {_reason(error.os_error)}"
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return "The connection's address is not usable"
         case aiohttp.ServerDisconnectedError():
@@ -190,6 +196,6 @@ def _words(error: BaseException, sent: bool) -> str:
             return "The answer broke off or is not framed as it should be"
         case aiohttp.ClientResponseError():
             return "The answer is not HTTP, or its headers are too large or too many"
-        case OSError() if error.strerror:
-            return f"The connection broke: {error.strerror}"
+        case OSError() if error.errno:
+            return f"The connection broke: {_reason(error)}"
     return f"The connection broke{'' if sent else ' before the request left'}"
