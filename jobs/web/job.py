@@ -1,0 +1,190 @@
+"""One job: its live page with the tabs records, activity and config; its buttons; its downloads."""
+
+import json
+from typing import Any, cast
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import slugify
+
+from jobs.control.actions import job_cancel as cancel
+from jobs.control.actions import job_pause as pause
+from jobs.control.actions import job_resume as resume
+from jobs.control.export import FORMATS, INCLUDES, Format, Include, results_stream
+from jobs.costs.pricing import resolve_price
+from jobs.errors import NotFound
+from jobs.models import AuditEvent, Job
+from jobs.money import price_to_usd
+from jobs.teams.access import job_for
+from jobs.teams.policy import Action
+from jobs.templatetags.figures import count_text
+from jobs.web.job_frame import job_frame
+from jobs.web.live import answer, is_poll
+from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.records import record_list
+
+# The newest events; a job has few, and the audit log has them all.
+ACTIVITY = 200
+TABS = ("records", "activity", "config")
+
+
+@page(Action.JOB_READ)
+def job(request: PageRequest, job_id: str) -> HttpResponseBase:
+    """The job; polled by its own live part."""
+    found = job_for(request.actor, job_id)
+    tab = request.GET.get("tab", "records")
+    if tab not in TABS:
+        tab = "records"
+    context, tag = job_frame(request, found, tab)
+    if not is_poll(request):
+        part = {"records": record_list, "activity": _activity, "config": _config}[tab]
+        context |= part(request, found)
+    return answer(request, f"jobs/{tab}.html", context, tag)
+
+
+def _activity(request: PageRequest, found: Job) -> dict[str, Any]:
+    """Who did what, and what became of the job by itself; newest first."""
+    events = AuditEvent.objects.filter(
+        team=found.team, object_type="job", object_id=found.public_id
+    ).order_by("-id")[:ACTIVITY]
+    items = [_event(found, event) for event in events]
+    if found.started_at:
+        items.append({"at": found.started_at, "title": "Started", "icon": "player-play"})
+    if found.state == "paused" and found.status_reason != "person" and found.status_at:
+        items.append(
+            {
+                "at": found.status_at,
+                "title": f"Paused by itself: {found.get_status_reason_display().lower()}",
+                "text": found.status_detail,
+                "icon": "player-pause",
+                "tone": "orange",
+            }
+        )
+    if found.finished_at:
+        text = f"{count_text(found.succeeded)} succeeded, {count_text(found.failed)} failed"
+        words = found.state.label
+        items.append({"at": found.finished_at, "title": words, "text": text, "icon": "check"})
+    items.sort(key=lambda item: item["at"], reverse=True)
+    return {"items": items}
+
+
+_EVENTS = {
+    "job.launch": ("Launched", "send", "blue"),
+    "job.pause": ("Paused", "player-pause", "orange"),
+    "job.resume": ("Resumed", "player-play", "green"),
+    "job.cancel": ("Cancelled", "ban", "red"),
+    "job.replay": ("Replayed", "refresh", "blue"),
+}
+
+
+def _event(found: Job, event: AuditEvent) -> dict[str, Any]:
+    title, icon, tone = _EVENTS.get(event.action, (event.action, "info-circle", "grey"))
+    item: dict[str, Any] = {
+        "at": event.at,
+        "title": title,
+        "who": event.actor_name,
+        "icon": icon,
+        "tone": tone,
+    }
+    if event.action == "job.launch" and isinstance(event.detail.get("rows"), int):
+        item["text"] = f"{count_text(event.detail['rows'])} rows"
+    if event.action == "job.replay" and event.detail.get("replay"):
+        item["text"] = f"{count_text(event.detail.get('records'))} records"
+        item["href"] = reverse("replay", args=[found.public_id, event.detail["replay"]])
+    return item
+
+
+def _config(request: PageRequest, found: Job) -> dict[str, Any]:
+    """Exactly what the job sends, and what it costs."""
+    version = found.template_version
+    price = resolve_price(connection=found.connection, model=found.model, at=timezone.now())
+    return {
+        "version": version,
+        "schema": _pretty(version.output_schema) if version.output_schema else "",
+        "rules": _pretty(version.rules) if version.rules else "",
+        "parameters": sorted(found.parameters.items()),
+        "tags": sorted(found.tags.items()),
+        "rows_words": rows_words(found),
+        "price": price,
+        "price_lines": [
+            (meter, f"${price_to_usd(amount).normalize():f} per million tokens")
+            for meter, amount in (
+                ("Input", price.input),
+                ("Cached input", price.cached_input),
+                ("Cache write", price.cache_write),
+                ("Output", price.output),
+            )
+        ]
+        if price
+        else [],
+    }
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def rows_words(found: Job) -> str:
+    """Which rows the job sends, in words."""
+    chosen = found.selection
+    if "sample" in chosen:
+        return f"A random sample of {count_text(found.total)}, seed {chosen.get('seed')}"
+    if "limit" in chosen:
+        return f"The first {count_text(found.total)}"
+    return f"All {count_text(found.total)}"
+
+
+# --- Buttons ------------------------------------------------------------------------------------
+@page(Action.JOB_CONTROL, methods=("POST",))
+def job_pause(request: PageRequest, job_id: str) -> HttpResponse:
+    found = pause(actor=request.actor, job=job_for(request.actor, job_id))
+    flying = f" {count_text(found.running)} in flight will finish." if found.running else ""
+    return _done(request, found, f"“{found.name}” is paused.{flying}")
+
+
+@page(Action.JOB_CONTROL, methods=("POST",))
+def job_resume(request: PageRequest, job_id: str) -> HttpResponse:
+    found = resume(actor=request.actor, job=job_for(request.actor, job_id))
+    return _done(request, found, f"“{found.name}” goes on.")
+
+
+@page(Action.JOB_CONTROL, methods=("POST",))
+def job_cancel(request: PageRequest, job_id: str) -> HttpResponse:
+    found = cancel(actor=request.actor, job=job_for(request.actor, job_id))
+    flying = f" {count_text(found.running)} in flight will finish." if found.running else ""
+    return _done(request, found, f"“{found.name}” is being cancelled.{flying}")
+
+
+def _done(request: PageRequest, found: Job, words: str) -> HttpResponse:
+    url = reverse("job", args=[found.public_id])
+    messages.success(request, words, extra_tags=url)
+    return go_to(request, came_from_list(request) or url)
+
+
+def came_from_list(request: PageRequest) -> str:
+    """The list or overview the button was pressed in, so that one stays there."""
+    back = request.POST.get("back", "")
+    return reverse(back) if back in ("jobs", "overview") else ""
+
+
+# --- Downloads ----------------------------------------------------------------------------------
+@page(Action.JOB_READ)
+def job_results(request: PageRequest, job_id: str) -> HttpResponseBase:
+    """Results as a file, streamed; of a job that goes on it is a partial one and named so."""
+    found = job_for(request.actor, job_id)
+    kind = request.GET.get("format", "csv")
+    include = request.GET.get("include", "all")
+    if kind not in FORMATS or include not in INCLUDES:
+        raise NotFound("There is no such download.")
+    response = StreamingHttpResponse(
+        results_stream(found, cast(Format, kind), cast(Include, include)),
+        content_type=FORMATS[kind],
+    )
+    state = "" if found.state.is_terminal else "-partial"
+    name = f"{slugify(found.name)[:80] or found.public_id}-{include}{state}.{kind}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    # Proxies must not hold the stream back, nor a browser guess another type.
+    response["X-Accel-Buffering"] = "no"
+    return response

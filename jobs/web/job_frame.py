@@ -1,0 +1,197 @@
+"""The head that every page of one job shares: state, counts, figures, actions. It is polled."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+
+from jobs.control.selectors import JobView, job_view
+from jobs.failures import POLICIES, FailureClass
+from jobs.models import Job, JobStatus, StatusReason
+from jobs.teams.access import Actor
+from jobs.teams.policy import Action
+from jobs.templatetags.figures import count_text, duration_text
+from jobs.web.context import Shell
+from jobs.web.live import tag_of
+from jobs.web.pages import PageRequest
+
+NEEDS = {
+    "pause": Action.JOB_CONTROL,
+    "resume": Action.JOB_CONTROL,
+    "cancel": Action.JOB_CONTROL,
+    "replay": Action.RECORD_REPLAY,
+    "clone": Action.JOB_LAUNCH,
+}
+
+
+def why_not(actor: Actor, job: Job, action: str) -> str:
+    """Why a person may not do this to this job now; blank when they may."""
+    if not actor.may(NEEDS[action]):
+        return f"Your role in {actor.team.name} does not reach to this"
+    if action not in job.state.actions:
+        return f"The job is {job.state.label.lower()}"
+    if action == "replay" and not job.failed:
+        return "No record has failed"
+    return ""
+
+
+def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, Any], str]:
+    """The context of `jobs/frame.html` and the tag of what its live part shows."""
+    view = job_view(job)
+    workers = None if job.state.is_terminal else Shell(request).workers_online
+    url = reverse("job", args=[job.public_id])
+    context = {
+        "job": job,
+        "view": view,
+        "job_url": url,
+        "parts": bar_parts(view),
+        "links": {
+            **{status: f"{url}?status={status}" for status in view.counts},
+            "retrying": f"{url}?status=pending",
+            "waiting": f"{url}?status=pending",
+        },
+        "reasons": {action: why_not(request.actor, job, action) for action in NEEDS},
+        "notices": notices(job, view, workers),
+        "rate": rate_text(view.rate),
+        "eta": eta_text(view),
+        "cancel_words": cancel_words(job),
+        "done_share": _share(job.succeeded + job.failed + job.cancelled, job.total),
+        "failed_share": _share(job.failed, job.succeeded + job.failed),
+        "settled": job.succeeded + job.failed + job.cancelled,
+        "tokens": job.input_tokens + job.output_tokens,
+        "rate_hint": "on average" if job.state.is_terminal else "over the last minute",
+        "flight_hint": f"level {count_text(view.level)}: {view.why}" if view.level else view.why,
+        "cost_share": _share(job.cost, job.budget or 0),
+        "budget_used": round(1000 * (_share(job.cost, job.budget or 0) or 0)),
+        "costs_url": _costs_url(job),
+        "tabs": _tabs(job, url, active),
+    }
+    # Of a job that stands still, the passing time is no change.
+    moving = job.state.is_runnable or job.state is JobStatus.CANCELLING
+    tag = tag_of(
+        job.status, job.status_reason, job.status_detail, view.counts, job.expanded,
+        view.retrying, view.waiting, view.waiting_until, context["rate"], context["eta"],
+        view.in_flight, view.level, view.why, job.cost, job.reserved, job.attempts,
+        job.output_tokens, workers, context["notices"], moving and view.elapsed,
+    )  # fmt: skip
+    return context, tag
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _costs_url(job: Job) -> str:
+    """The costs page over the job's days, by job."""
+    first = (job.started_at or job.created_at).date()
+    last = (job.finished_at or timezone.now()).date()
+    return f"{reverse('costs')}?by=job&from={first}&to={last}"
+
+
+def bar_parts(view: JobView) -> dict[str, int]:
+    """The records by what they do now, waiting ones apart from pending; sums to the total."""
+    counts = {name: n for name, n in view.counts.items() if name != "total"}
+    retrying = min(view.retrying, counts["pending"])
+    waiting = min(view.waiting, counts["pending"] - retrying)
+    return {
+        **counts,
+        "pending": counts["pending"] - retrying - waiting,
+        "retrying": retrying,
+        "waiting": waiting,
+    }
+
+
+def rate_text(rate: float) -> str:
+    """Rows a second, or a minute where that is less than one."""
+    if rate <= 0:
+        return "—"
+    return f"{rate:,.1f} rows/s" if rate >= 1 else f"{rate * 60:,.1f} rows/min"
+
+
+def eta_text(view: JobView) -> str:
+    if view.eta is None:
+        return "—"
+    low, high = (duration_text(timedelta(seconds=round(seconds))) for seconds in view.eta)
+    return low if low == high else f"{low} – {high}"
+
+
+def cancel_words(job: Job) -> str:
+    left, running = count_text(job.pending), count_text(job.running)
+    return (
+        f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good; "
+        f"{running} in flight will finish and be charged. "
+        f"{count_text(job.succeeded)} results stay and can be downloaded."
+    )
+
+
+def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]]:
+    """What a person has to know about the job's state, the most pressing first."""
+    found: list[dict[str, str]] = []
+
+    def add(tone: str, icon: str, title: str, text: str) -> None:
+        found.append({"tone": tone, "icon": icon, "title": title, "text": text})
+
+    status = job.state
+    in_flight = f"{count_text(job.running)} in flight will finish and count." if job.running else ""
+    if status is JobStatus.PAUSED:
+        reason = StatusReason(job.status_reason)
+        title = f"Paused: {reason.label.lower()}." if reason else "Paused."
+        if reason is StatusReason.PERSON:
+            title = "Paused."
+        add("orange", "player-pause", title, _joined(job.status_detail, _advice(reason), in_flight))
+    elif status is JobStatus.CANCELLING:
+        left = f"{count_text(job.pending)} rows are still to be cancelled."
+        add("orange", "ban", "Cancelling.", _joined(left, in_flight))
+    elif status is JobStatus.FAILED:
+        add("red", "circle-x", "The job could not go on.", job.status_detail)
+    elif status is JobStatus.COMPLETED_WITH_FAILURES:
+        text = f"{count_text(job.failed)} of {count_text(job.total)} rows failed; they are kept."
+        add("orange", "alert-triangle", "Completed with failures.", text)
+    if status.is_terminal:
+        return found
+    if workers == 0:
+        text = "Nothing is sent until a worker is started; nothing is lost meanwhile."
+        add("red", "server", "No worker is online.", text)
+    if view.waiting_until and status.is_runnable:
+        until = f"{view.waiting_until.astimezone(timezone.get_default_timezone()):%H:%M:%S} UTC"
+        text = f"{count_text(view.waiting)} rows wait; this uses up none of their attempts."
+        add("purple", "hourglass", f"Waiting for the rate limit until {until}.", text)
+    if job.expanded < job.total and status.is_runnable:
+        text = f"{count_text(job.expanded)} of {count_text(job.total)} rows are ready to be sent."
+        add("blue", "progress", "Preparing the rows.", text)
+    if view.open_replay is not None:
+        text = f"{count_text(view.open_replay.asked)} failed records are put back to pending."
+        add("blue", "refresh", "A replay is being applied.", text)
+    return found
+
+
+def _advice(reason: StatusReason) -> str:
+    if reason.value in {one.value for one in FailureClass}:
+        return POLICIES[FailureClass(reason)].suggestion
+    return {
+        StatusReason.BUDGET: POLICIES[FailureClass.BUDGET_EXHAUSTED].suggestion,
+        StatusReason.FAILURE_RATE: "Look at the failures below; resume, or replay with changes.",
+        StatusReason.NO_KEY: "Enter a key for the connection, then resume.",
+        StatusReason.CONNECTION_REMOVED: "Clone the job with another connection.",
+        StatusReason.TEMPLATE: "Save a working version of the template and clone the job with it.",
+    }.get(reason, "")
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(
+        text if text.endswith((".", "!", "?")) else f"{text}." for text in sentences if text
+    )
+
+
+def _tabs(job: Job, url: str, active: str) -> list[dict[str, Any]]:
+    tabs = [
+        ("records", "Records", url, job.total, ""),
+        ("failures", "Failures", reverse("failures", args=[job.public_id]), job.failed, "red"),
+        ("activity", "Activity", f"{url}?tab=activity", None, ""),
+        ("config", "Config", f"{url}?tab=config", None, ""),
+    ]
+    return [
+        {"label": label, "url": to, "count": count, "tone": tone, "active": key == active}
+        for key, label, to, count, tone in tabs
+    ]

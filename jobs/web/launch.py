@@ -1,0 +1,124 @@
+"""Launching a job from one page. A double click launches one job; a pilot is one click."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from jobs.control.launch import PILOT_ROWS, job_launch
+from jobs.errors import Invalid
+from jobs.models import Job
+from jobs.teams.access import dataset_for, job_for, template_version_for
+from jobs.teams.policy import Action
+from jobs.templatetags.figures import count_text
+from jobs.web.form_keys import form_key, new_nonce
+from jobs.web.launch_form import LaunchForm, cloned
+from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.parameter_fields import parameter_initial, parameters_of
+from jobs.web.rough import Rough, rough_estimate
+
+
+@page(Action.JOB_LAUNCH, methods=("GET", "POST"))
+def job_new(request: PageRequest) -> HttpResponse:
+    """The form, filled in from `?clone=`, or from `?dataset=` and `?template=`; a POST launches."""
+    if request.method != "POST":
+        form = LaunchForm(None, actor=request.actor, initial=_initial(request))
+        return render(request, "jobs/new.html", _context(request, form, _rough_of_initial(form)))
+    form = LaunchForm(request.POST, actor=request.actor)
+    valid = form.is_valid()
+    version = form.version()
+    if valid and version is not None and request.POST.get("action") != "check":
+        pilot = request.POST.get("action") == "pilot"
+        spec = form.spec(
+            version,
+            pilot=pilot,
+            mode=request.POST.get("mode", "realtime"),
+            key=form_key(request.POST),
+        )
+        try:
+            return _launched(request, job_launch(actor=request.actor, spec=spec))
+        except Invalid as invalid:
+            form.take(invalid)
+    context = _context(request, form, _rough(form))
+    return render(request, "jobs/new.html", context, status=422 if form.errors else 200)
+
+
+@page(Action.JOB_LAUNCH, methods=("POST",))
+def job_estimate(request: PageRequest) -> HttpResponse:
+    """The size of what the form says so far, as a fragment. Launches nothing."""
+    form = LaunchForm(request.POST, actor=request.actor)
+    form.is_valid()
+    return render(request, "jobs/new.html#estimate", _context(request, form, _rough(form)))
+
+
+def _launched(request: PageRequest, job: Job) -> HttpResponse:
+    url = reverse("job", args=[job.public_id])
+    what = "Pilot" if job.purpose == "pilot" else "Job"
+    words = f"{what} “{job.name}” is launched with {count_text(job.total)} rows."
+    messages.success(request, words, extra_tags=url)
+    return go_to(request, url)
+
+
+def _initial(request: PageRequest) -> dict[str, Any]:
+    """Raises NotFound for ids that are not the team's."""
+    query = request.GET
+    if query.get("clone"):
+        return cloned(job_for(request.actor, query["clone"]))
+    initial: dict[str, Any] = {}
+    if query.get("dataset"):
+        initial["dataset"] = dataset_for(request.actor, query["dataset"]).public_id
+    if query.get("template"):
+        number = query.get("version", "")[:9]
+        version = template_version_for(
+            request.actor, query["template"], int(number) if number.isdecimal() else None
+        )
+        initial["template"] = version.template.public_id
+        initial["template_version"] = version.version if number.isdecimal() else None
+        initial |= parameter_initial(version.defaults)
+    # The usual choice is the last one.
+    last = Job.objects.filter(team=request.actor.team).order_by("-id").first()
+    if last is not None and last.connection.removed_at is None:
+        initial |= {"connection": last.connection.public_id, "model": last.model}
+    return initial
+
+
+def _rough(form: LaunchForm) -> Rough | None:
+    """Of a bound form, valid or not; None without a dataset."""
+    cleaned = form.cleaned_data
+    dataset = form.datasets.get(cleaned.get("dataset", ""))
+    if dataset is None:
+        return None
+    return rough_estimate(
+        dataset=dataset,
+        version=form.version(),
+        connection=form.connections.get(cleaned.get("connection", "")),
+        model=cleaned.get("model", ""),
+        selection=form.selection(),
+        parameters=parameters_of(cleaned),
+    )
+
+
+def _rough_of_initial(form: LaunchForm) -> Rough | None:
+    """Of a form that is shown first: read as if it had been sent as it stands."""
+    shown = {name: form[name].value() for name in form.fields}
+    for name in ("dataset", "template", "connection"):
+        choices = form.fields[name].choices  # type: ignore[attr-defined]
+        if not shown[name] and len(choices) == 1:
+            shown[name] = choices[0][0]
+    as_sent = LaunchForm(
+        {name: value for name, value in shown.items() if value is not None}, actor=form.actor
+    )
+    as_sent.is_valid()
+    return _rough(as_sent)
+
+
+def _context(request: PageRequest, form: LaunchForm, rough: Rough | None) -> dict[str, Any]:
+    return {
+        "form": form,
+        "rough": rough,
+        "nonce": request.POST.get("nonce") or new_nonce(),
+        "pilot_rows": PILOT_ROWS,
+        "missing": form.missing,
+    }

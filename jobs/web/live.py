@@ -1,0 +1,36 @@
+"""Polled fragments: which one is asked for, and 304 while nothing of it changed."""
+
+from hashlib import sha256
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from jobs.web.pages import PageRequest
+
+TARGET = "section#live"
+
+
+def is_poll(request: PageRequest) -> bool:
+    """Whether the page's live part alone is asked for."""
+    return bool(request.htmx) and request.htmx.target == TARGET
+
+
+def tag_of(*shown: object) -> str:
+    """A tag that changes exactly when one of the shown values does."""
+    return sha256(repr(shown).encode()).hexdigest()[:20]
+
+
+def answer(
+    request: PageRequest, template: str, context: dict[str, object], tag: str
+) -> HttpResponse:
+    """The page, its live part, or 304 when the poller has this very state already.
+
+    `context` need not hold what only the page's rest shows when `is_poll(request)`.
+    """
+    if not is_poll(request):
+        return render(request, template, {**context, "tag": tag})
+    if request.headers.get("HX-PTag") == tag:
+        return HttpResponse(status=304)
+    response = render(request, f"{template}#live", {**context, "tag": tag})
+    response["HX-PTag"] = tag
+    return response

@@ -1,0 +1,274 @@
+"""Records: the list within a job, and one record with all that was asked and answered."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from jobs.control.filters import RECORD_STATUSES, RecordFilter
+from jobs.control.replays import Overrides, replay_create, replay_preview
+from jobs.control.selectors import RecordView, inputs_of, neighbours, record_page, record_view
+from jobs.errors import Invalid, NotFound
+from jobs.failures import POLICIES, FailureClass
+from jobs.models import Attempt, Job, Record, RecordStatus, Worker
+from jobs.teams.access import job_for
+from jobs.teams.policy import Action
+from jobs.templatetags.figures import count_text
+from jobs.web.form_keys import form_key, new_nonce
+from jobs.web.job_frame import why_not
+from jobs.web.pages import PageRequest, go_to, page
+
+# A cell of the list shows the beginning; the record's page shows all.
+PREVIEW = 160
+PREVIEW_COLUMNS = 3
+# Beyond that an edit is not for a text area in a browser.
+MAX_EDIT = 200_000
+
+
+# --- The list -----------------------------------------------------------------------------------
+def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
+    """The context of the records tab: one page, its filter, what a bulk replay would touch."""
+    chosen = RecordFilter.parse(request.GET)
+    after = _after(request.GET.get("after", ""))
+    found = record_page(job, chosen, after)
+    inputs = inputs_of(job, found.records)
+    kept = filter_query(request.GET)
+    # A text or replay filter cannot be handed to a replay as such: there, rows are ticked.
+    narrowed = bool(chosen.text or chosen.replay)
+    may_replay = not why_not(request.actor, job, "replay")
+    replayable = may_replay and chosen.status in (None, RecordStatus.FAILED)
+    matching = 0
+    if replayable and not narrowed:
+        preview = replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=Overrides())
+        matching = preview.records
+    return {
+        "rows": [_row(job, record, inputs.get(record.n, {}), kept) for record in found.records],
+        "chosen": chosen,
+        "status_name": chosen.status.label if chosen.status is not None else "",
+        "statuses": list(RECORD_STATUSES),
+        "classes": [(one.value, POLICIES[one].label) for one in FailureClass],
+        "searched": found.searched,
+        "next_url": f"?{urlencode({**kept, 'after': found.next})}" if found.next else "",
+        "first_url": f"?{urlencode(kept)}" if after else "",
+        "summary": _summary(found.records),
+        "bulk": replayable and (matching > 0 or narrowed),
+        "narrowed": narrowed,
+        "matching": matching,
+        "replay_url": f"{reverse('replay_new', args=[job.public_id])}?{urlencode(kept)}",
+        "nonce": new_nonce(),
+    }
+
+
+def filter_query(query: Mapping[str, str]) -> dict[str, str]:
+    """The part of a query string that is a record filter, to be carried along in links."""
+    names = ("status", "failure_class", "fingerprint", "replay", "q")
+    return {name: query[name] for name in names if query.get(name)}
+
+
+def _after(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _summary(records: list[Record]) -> str:
+    if not records:
+        return "No rows"
+    return f"Rows {count_text(records[0].n)} to {count_text(records[-1].n)}"
+
+
+def _row(
+    job: Job, record: Record, values: Mapping[str, Any], kept: dict[str, str]
+) -> dict[str, Any]:
+    url = reverse("record", args=[job.public_id, record.n])
+    shown = [as_text(value) for value in list(values.values())[:PREVIEW_COLUMNS]]
+    return {
+        "record": record,
+        "url": f"{url}?{urlencode(kept)}" if kept else url,
+        "input": _cut(" · ".join(text for text in shown if text)),
+        "output": _cut(record.output or record.message or ""),
+        "failure": POLICIES[FailureClass(record.failure_class)].label
+        if record.failure_class
+        else "",
+    }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= PREVIEW else f"{text[:PREVIEW]}…"
+
+
+def as_text(value: object) -> str:
+    """A cell as text: a string as it is, nothing as nothing, all else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+# --- One record ---------------------------------------------------------------------------------
+@page(Action.JOB_READ, methods=("GET", "POST"))
+def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
+    """A record; a POST replays it, with the edited row if one was sent."""
+    job = job_for(request.actor, job_id)
+    view = record_view(job, n)
+    if view is None:
+        raise NotFound("The job has no such row (yet).")
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        request.actor.require(Action.RECORD_REPLAY)
+        edit, errors = _edited(job, view, request.POST)
+        if not errors:
+            try:
+                return _replayed(request, job, n, edit)
+            except Invalid as invalid:
+                errors = {"": " ".join(error.msg for error in invalid.errors)}
+    context = _record_context(request, job, view, errors)
+    return render(request, "records/record.html", context, status=422 if errors else 200)
+
+
+def _replayed(request: PageRequest, job: Job, n: int, edit: dict[str, Any]) -> HttpResponse:
+    replay, created = replay_create(
+        actor=request.actor,
+        job=job,
+        key=form_key(request.POST, n),
+        chosen=RecordFilter(rows=(n,)),
+        overrides=Overrides(),
+        edits={n: edit} if edit else {},
+    )
+    words = f"Row {n} is sent again{' as edited' if edit else ''}."
+    if not created:
+        words = f"Row {n} was sent again already."
+    messages.success(
+        request, words, extra_tags=reverse("replay", args=[job.public_id, replay.public_id])
+    )
+    return go_to(request, request.get_full_path())
+
+
+def _edited(
+    job: Job, view: RecordView, form: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The columns that were changed, and the faults by column."""
+    changes: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for index, column in enumerate(job.dataset.columns):
+        name = column["name"]
+        # Browsers send line breaks as CR LF whatever the text had.
+        sent = form.get(f"column-{index}")
+        before = view.values.get(name)
+        if sent is None or sent.replace("\r\n", "\n") == as_text(before).replace("\r\n", "\n"):
+            continue
+        if len(sent) > MAX_EDIT:
+            errors[name] = f"At most {MAX_EDIT:,} characters"
+        elif before is None or isinstance(before, str):
+            changes[name] = sent.replace("\r\n", "\n")
+        else:
+            try:
+                changes[name] = orjson.loads(sent) if sent.strip() else None
+            except orjson.JSONDecodeError:
+                errors[name] = "This column holds a number, list or object: write it as JSON"
+    return changes, errors
+
+
+def _record_context(
+    request: PageRequest, job: Job, view: RecordView, errors: dict[str, str]
+) -> dict[str, Any]:
+    chosen = RecordFilter.parse(request.GET)
+    kept = filter_query(request.GET)
+    query = f"?{urlencode(kept)}" if kept else ""
+    before, after = neighbours(job, chosen, view.record.n)
+    record = view.record
+    reason = why_not(request.actor, job, "replay")
+    if not reason and record.status != RecordStatus.FAILED:
+        reason = f"The record is {RecordStatus(record.status).label}; only failed ones are replayed"
+    failure = FailureClass(record.failure_class) if record.failure_class else None
+    return {
+        "job": job,
+        "job_url": f"{reverse('job', args=[job.public_id])}{query}",
+        "record": record,
+        "row_title": f"Row {count_text(record.n)}",
+        "status": RecordStatus(record.status).label,
+        "cost": None if _unpriced(view.attempts) else record.cost,
+        "view": view,
+        "errors": errors,
+        "form_error": errors.get("", ""),
+        "columns": _columns(request, job, view, errors),
+        "output": pretty_output(record.output or ""),
+        "failure": POLICIES[failure] if failure else None,
+        "attempts": _attempts(view.attempts),
+        "previous_url": _record_url(job, before, query),
+        "next_url": _record_url(job, after, query),
+        "filtered": chosen.active,
+        "replay_reason": reason,
+        "change_url": f"{reverse('replay_new', args=[job.public_id])}?rows={record.n}",
+        "nonce": new_nonce(),
+    }
+
+
+def _record_url(job: Job, n: int | None, query: str) -> str:
+    return "" if n is None else reverse("record", args=[job.public_id, n]) + query
+
+
+def _columns(
+    request: PageRequest, job: Job, view: RecordView, errors: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Each column with what was sent, what the dataset has, and what stands in the edit form."""
+    columns = []
+    for index, column in enumerate(job.dataset.columns):
+        name = column["name"]
+        sent = as_text(view.values.get(name))
+        original = as_text(view.original.get(name)) if view.original is not None else sent
+        columns.append(
+            {
+                "field": f"column-{index}",
+                "name": name,
+                "value": sent,
+                "original": original if original != sent else None,
+                "typed": request.POST.get(f"column-{index}", sent),
+                "lines": min(12, 1 + sent.count("\n") + len(sent) // 90),
+                "error": errors.get(name, ""),
+            }
+        )
+    return columns
+
+
+def pretty_output(output: str) -> str:
+    """JSON indented for reading; any other text as it is."""
+    try:
+        value = orjson.loads(output)
+    except orjson.JSONDecodeError:
+        return output
+    if not isinstance(value, dict | list):
+        return output
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def _unpriced(attempts: list[Attempt]) -> bool:
+    """Whether nothing is known of what they cost, though something was used."""
+    used = [one for one in attempts if one.input_tokens or one.output_tokens]
+    return bool(used) and all(one.cost is None for one in used)
+
+
+def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
+    """Attempts with their worker's host (while it is known) and their class in words."""
+    hosts = dict(
+        Worker.objects.filter(pk__in={one.worker for one in attempts}).values_list("pk", "host")
+    )
+    return [
+        {
+            "attempt": one,
+            "worker": hosts.get(one.worker, one.worker[:8]),
+            "failure": POLICIES[FailureClass(one.failure_class)].label
+            if one.failure_class in set(FailureClass)
+            else one.failure_class,
+            "waited": one.waited_ms / 1000,
+            "took": one.took_ms / 1000,
+            "retry_after": one.retry_after_ms / 1000 if one.retry_after_ms is not None else None,
+            "request": pretty_output(one.request) if one.request else "",
+            "answer": pretty_output(one.answer) if one.answer else "",
+            "request_label": f"Request of attempt {one.number}",
+            "answer_label": f"Answer of attempt {one.number}",
+        }
+        for one in attempts
+    ]
