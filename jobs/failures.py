@@ -59,7 +59,9 @@ POLICIES: dict[FailureClass, Policy] = {
         _WAIT, "Rate limited", "Nothing to do: the job slows down and sends these rows again."
     ),
     FailureClass.OVERLOADED: Policy(
-        _WAIT, "Provider overloaded", "Nothing to do: the job slows down and sends these rows again."
+        _WAIT,
+        "Provider overloaded",
+        "Nothing to do: the job slows down and sends these rows again.",
     ),
     FailureClass.SERVER_ERROR: Policy(
         _RETRY, "Provider error", "The provider failed several times. Replay these rows later."
@@ -68,49 +70,69 @@ POLICIES: dict[FailureClass, Policy] = {
         _RETRY, "Timed out", "The provider did not answer in time. Replay, or lower max tokens."
     ),
     FailureClass.CONNECTION: Policy(
-        _RETRY, "Connection broken", "The line to the provider broke several times. Replay these rows later."
+        _RETRY,
+        "Connection broken",
+        "The line to the provider broke several times. Replay these rows later.",
     ),
     FailureClass.AUTHENTICATION: Policy(
         _PAUSE, "Key refused", "Enter a valid key for the connection, test it, then resume the job."
     ),
     FailureClass.PERMISSION: Policy(
-        _PAUSE, "Not permitted", "Give the key access to this model at the provider, then resume the job."
+        _PAUSE,
+        "Not permitted",
+        "Give the key access to this model at the provider, then resume the job.",
     ),
     FailureClass.QUOTA_EXHAUSTED: Policy(
         _PAUSE, "Credit exhausted", "Top up the account at the provider, then resume the job."
     ),
     FailureClass.MODEL_NOT_FOUND: Policy(
-        _PAUSE, "Model not found", "Check the model's name; replay with another model, or resume once it exists."
+        _PAUSE,
+        "Model not found",
+        "Check the model's name; replay with another model, or resume once it exists.",
     ),
     FailureClass.INVALID_REQUEST: Policy(
-        _FAIL, "Request refused as invalid", "Read the provider's message; change the template or parameters and replay."
+        _FAIL,
+        "Request refused as invalid",
+        "Read the provider's message; change the template or parameters and replay.",
     ),
     FailureClass.CONTEXT_LENGTH: Policy(
-        _FAIL, "Too long for the model", "Shorten the row or the template, or replay with a model of larger context."
+        _FAIL,
+        "Too long for the model",
+        "Shorten the row or the template, or replay with a model of larger context.",
     ),
     FailureClass.RENDER_ERROR: Policy(
-        _FAIL, "Prompt could not be rendered", "Fill in the missing column in the row, or change the template, then replay."
+        _FAIL,
+        "Prompt could not be rendered",
+        "Fill in the missing column in the row, or change the template, then replay.",
     ),
     FailureClass.CONTENT_FILTER: Policy(
-        _FAIL, "Blocked by content filter", "Change the template or edit the row, or replay with another model."
+        _FAIL,
+        "Blocked by content filter",
+        "Change the template or edit the row, or replay with another model.",
     ),
     FailureClass.REFUSAL: Policy(
         _FAIL, "Model refused", "Change the template, or replay with another model."
     ),
-    FailureClass.TRUNCATED: Policy(
-        _FAIL, "Answer cut off", "Raise max tokens and replay."
-    ),
+    FailureClass.TRUNCATED: Policy(_FAIL, "Answer cut off", "Raise max tokens and replay."),
     FailureClass.EMPTY_OUTPUT: Policy(
-        _RETRY, "Empty answer", "Look at the raw answer; change the template or the model and replay."
+        _RETRY,
+        "Empty answer",
+        "Look at the raw answer; change the template or the model and replay.",
     ),
     FailureClass.INVALID_JSON: Policy(
-        _RETRY, "Answer is not JSON", "Look at the raw answer; change the template or the model and replay."
+        _RETRY,
+        "Answer is not JSON",
+        "Look at the raw answer; change the template or the model and replay.",
     ),
     FailureClass.SCHEMA_VIOLATION: Policy(
-        _RETRY, "Answer does not fit the schema", "Look at the raw answer; loosen the schema or change the template, and replay."
+        _RETRY,
+        "Answer does not fit the schema",
+        "Look at the raw answer; loosen the schema or change the template, and replay.",
     ),
     FailureClass.RULE_VIOLATION: Policy(
-        _RETRY, "Answer breaks a rule", "Look at the raw answer; change the rule or the template, and replay."
+        _RETRY,
+        "Answer breaks a rule",
+        "Look at the raw answer; change the rule or the template, and replay.",
     ),
     FailureClass.BUDGET_EXHAUSTED: Policy(
         _PAUSE, "Budget used up", "Raise the job's budget, then resume."
@@ -119,7 +141,9 @@ POLICIES: dict[FailureClass, Policy] = {
         _RETRY, "Batch expired", "Nothing to do: these rows are sent again."
     ),
     FailureClass.WORKER_LOST: Policy(
-        _FAIL, "Worker died on this row", "The worker died three times while it had this row. Look at the row before you replay it."
+        _FAIL,
+        "Worker died on this row",
+        "The worker died three times while it had this row. Look at the row before you replay it.",
     ),
     FailureClass.CANCELLED: Policy(
         _FAIL, "Cancelled", "The job was cancelled before this row was sent."

@@ -54,12 +54,9 @@ def export_columns(job: Job) -> Columns:
     """The columns of a job's export: the same from its first minute to its last."""
     taken = [column["name"] for column in job.dataset.columns]
     versions = [job.template_version.output_schema]
-    versions += [
-        schema
-        for schema in Replay.objects.filter(job=job, template_version__isnull=False).values_list(
-            "template_version__output_schema", flat=True
-        )
-    ]
+    versions += Replay.objects.filter(job=job, template_version__isnull=False).values_list(
+        "template_version__output_schema", flat=True
+    )
     keys: dict[str, None] = {}
     for schema in versions:
         # None: the answer is a text, in one column.
@@ -117,9 +114,9 @@ def _inputs(job: Job, numbers: Sequence[int], edited: bool) -> dict[int, str]:
             dataset_id=job.dataset_id, n__gte=numbers[0], n__lte=numbers[-1]
         ).values_list("n", "data")
         if numbers[-1] - numbers[0] < 4 * len(numbers)
-        else DatasetRow.objects.filter(
-            dataset_id=job.dataset_id, n__in=list(numbers)
-        ).values_list("n", "data")
+        else DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=list(numbers)).values_list(
+            "n", "data"
+        )
     )
     if edited:
         inputs.update(

@@ -55,7 +55,15 @@ class JobFilter:
     def active(self) -> bool:
         """Whether anything beyond the tab narrows the list."""
         return any(
-            (self.template, self.dataset, self.model, self.owner, self.day_from, self.day_to, self.text)
+            (
+                self.template,
+                self.dataset,
+                self.model,
+                self.owner,
+                self.day_from,
+                self.day_to,
+                self.text,
+            )
         )
 
     def apply(self, jobs: QuerySet[Job], *, with_tab: bool = True) -> QuerySet[Job]:
@@ -112,7 +120,9 @@ class RecordFilter:
 
     @property
     def active(self) -> bool:
-        return any((self.status is not None, self.failure_class, self.fingerprint, self.text, self.replay))
+        return any(
+            (self.status is not None, self.failure_class, self.fingerprint, self.text, self.replay)
+        )
 
     def apply(self, records: QuerySet[Record]) -> QuerySet[Record]:
         """Everything but the text search, which `selectors.record_page` bounds."""

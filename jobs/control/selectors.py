@@ -193,9 +193,7 @@ class RecordPage:
     searched: int | None  # how many records the text search looked at, if it is bounded
 
 
-def record_page(
-    job: Job, chosen: RecordFilter, after: int = 0, limit: int = PAGE
-) -> RecordPage:
+def record_page(job: Job, chosen: RecordFilter, after: int = 0, limit: int = PAGE) -> RecordPage:
     """Records in row order past `after`. A text search looks at SEARCH_ROWS records a page."""
     records = chosen.apply(Record.objects.filter(job_id=job.pk, n__gt=after)).order_by("n")
     if not chosen.text:
@@ -221,9 +219,9 @@ def record_page(
 
 def _inputs(job: Job, numbers: Sequence[int]) -> dict[int, str]:
     return dict(
-        DatasetRow.objects.filter(
-            dataset_id=job.dataset_id, n__in=list(numbers)
-        ).values_list("n", "data")
+        DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=list(numbers)).values_list(
+            "n", "data"
+        )
     )
 
 
@@ -327,4 +325,3 @@ def failure_groups(job: Job) -> list[FailureGroup]:
             )
         )
     return found
-

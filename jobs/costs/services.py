@@ -167,7 +167,7 @@ def _roll_up(call: DirectCall, sums: dict[str, int]) -> None:
     others = [name for name in _SUMS if name not in sums]
     with database.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO jobs_costrollup ({', '.join([*names, *others])}) "  # noqa: S608
+            f"INSERT INTO jobs_costrollup ({', '.join([*names, *others])}) "
             f"VALUES ({', '.join(['%s'] * len(names) + ['0'] * len(others))}) "
             f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}",
             [*key.values(), *sums.values()],

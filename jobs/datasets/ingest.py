@@ -176,9 +176,7 @@ def _seen(dataset: Dataset, token: str, **columns: object) -> None:
         raise _Lost
 
 
-def _refuse(
-    dataset: Dataset, token: str, errors: list[dict[str, object]], message: str
-) -> None:
+def _refuse(dataset: Dataset, token: str, errors: list[dict[str, object]], message: str) -> None:
     if not any(error["message"] == message for error in errors):
         errors = [_error(None, message), *errors]
     Dataset.objects.filter(pk=dataset.pk, ingest_token=token).update(

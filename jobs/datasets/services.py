@@ -165,6 +165,6 @@ def delete_rows(dataset_id: int) -> None:
     """Remove the rows of a dataset."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"DELETE FROM {DatasetRow._meta.db_table} WHERE dataset_id = %s",  # noqa: S608
+            f"DELETE FROM {DatasetRow._meta.db_table} WHERE dataset_id = %s",
             [dataset_id],
         )

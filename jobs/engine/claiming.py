@@ -95,7 +95,7 @@ def _due(
     now: datetime,
 ) -> list[tuple[Any, ...]]:
     query = (
-        f"SELECT {_COLUMNS} FROM jobs_due d "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM jobs_due d "
         "JOIN jobs_record r ON r.job_id = d.job_id AND r.n = d.n "
         "WHERE d.job_id = %s AND d.not_before <= %s AND r.status = 0 AND r.deaths {} %s "
         "ORDER BY d.not_before LIMIT %s"
@@ -116,7 +116,7 @@ def _ahead(
     if limit <= 0:
         return []
     query = (
-        f"SELECT {_COLUMNS} FROM jobs_record r WHERE r.job_id = %s AND r.status = 0 "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM jobs_record r WHERE r.job_id = %s AND r.status = 0 "
         "AND r.n > (SELECT cursor FROM jobs_job WHERE id = %s) ORDER BY r.n LIMIT %s"
     )
     cursor.execute(query, [job_id, job_id, limit])
@@ -215,7 +215,7 @@ def _hold(
     if taken:
         condition, parameters = dialect.in_list("n", taken)
         cursor.execute(
-            f"DELETE FROM jobs_due WHERE job_id = %s AND {condition}",  # noqa: S608
+            f"DELETE FROM jobs_due WHERE job_id = %s AND {condition}",
             [job_id, *parameters],
         )
     ahead = [record.n for record in kept if record.n not in due]

@@ -82,9 +82,7 @@ def apply_delta(
     cancel, or an earlier pause is never overwritten by a late write.
     """
     sets = [f"{name} = {name} + %s" for name in _COLUMNS if getattr(delta, name)]
-    parameters: list[object] = [
-        getattr(delta, name) for name in _COLUMNS if getattr(delta, name)
-    ]
+    parameters: list[object] = [getattr(delta, name) for name in _COLUMNS if getattr(delta, name)]
     status, reason = before.status, None
     succeeded = before.succeeded + delta.succeeded
     failed = before.failed + delta.failed
@@ -114,7 +112,7 @@ def apply_delta(
         parameters += [status.value, (reason or "").__str__(), detail, dialect.time(now)]
     if sets:
         cursor.execute(
-            f"UPDATE jobs_job SET {', '.join(sets)} WHERE id = %s",  # noqa: S608
+            f"UPDATE jobs_job SET {', '.join(sets)} WHERE id = %s",
             [*parameters, before.id],
         )
     return status

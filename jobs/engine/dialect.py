@@ -92,7 +92,7 @@ class PostgresDialect(Dialect):
         sets = ", ".join([*(f"{name} = v.{name}" for name, _ in columns), *assignments])
         where = " AND ".join(f"t.{name} = v.{name}" for name, _ in key)
         cursor.execute(
-            f"UPDATE {table} t SET {sets} FROM json_to_recordset(%s::json) "  # noqa: S608
+            f"UPDATE {table} t SET {sets} FROM json_to_recordset(%s::json) "
             f"AS v({self._recordset((*columns, *key))}) WHERE {where}",
             [self._json(names, rows)],
         )
@@ -107,7 +107,7 @@ class PostgresDialect(Dialect):
     ) -> None:
         names = [name for name, _ in columns]
         cursor.execute(
-            f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(names)} "  # noqa: S608
+            f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(names)} "
             f"FROM json_to_recordset(%s::json) AS v({self._recordset(columns)}) {conflict}",
             [self._json(names, rows)],
         )
@@ -127,7 +127,7 @@ class SqliteDialect(Dialect):
     ) -> None:
         sets = ", ".join([*(f"{name} = %s" for name, _ in columns), *assignments])
         where = " AND ".join(f"{name} = %s" for name, _ in key)
-        cursor.executemany(f"UPDATE {table} SET {sets} WHERE {where}", rows)  # noqa: S608
+        cursor.executemany(f"UPDATE {table} SET {sets} WHERE {where}", rows)
 
     def insert_rows(
         self,
@@ -139,9 +139,7 @@ class SqliteDialect(Dialect):
     ) -> None:
         names = ", ".join(name for name, _ in columns)
         marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(
-            f"INSERT INTO {table} ({names}) VALUES ({marks}) {conflict}", rows  # noqa: S608
-        )
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks}) {conflict}", rows)
 
 
 def dialect_of(connection: BaseDatabaseWrapper) -> Dialect:

@@ -80,7 +80,12 @@ def reclaim_expired(dialect: Dialect, now: datetime) -> int:
 
 
 def give_back(
-    dialect: Dialect, token: str, job_id: int, numbers: Sequence[int], sent: Collection[int], now: datetime
+    dialect: Dialect,
+    token: str,
+    job_id: int,
+    numbers: Sequence[int],
+    sent: Collection[int],
+    now: datetime,
 ) -> int:
     """Return records that this worker holds and will not finish. Those in `sent` are in doubt; the
     others never left. No death is counted."""
@@ -106,7 +111,7 @@ def _holdings(
 ) -> list[_Holding]:
     condition, parameters = dialect.in_list("n", list(numbers))
     cursor.execute(
-        "SELECT n, calls, tries, generation, replay_id, deaths, reserved FROM jobs_record "  # noqa: S608
+        "SELECT n, calls, tries, generation, replay_id, deaths, reserved FROM jobs_record "
         f"WHERE job_id = %s AND {condition} AND lease = %s AND status = 1 ORDER BY n"
         + dialect.lock(),
         [job_id, *parameters, token],
@@ -236,5 +241,3 @@ def _doubt(job: Job, token: str, record: _Holding, now: datetime) -> Settlement:
         due=DueReason.RETURNED,
         attempt=line,
     )
-
-

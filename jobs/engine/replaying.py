@@ -7,7 +7,7 @@ from django.db import transaction
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
 from jobs.engine.settling import put_due
-from jobs.models import DueReason, JobStatus, RecordStatus, Replay
+from jobs.models import DueReason, JobStatus, Replay
 
 REPLAY_CHUNK = 2_000
 
@@ -28,7 +28,7 @@ def replay_chunk(dialect: Dialect, replay_id: int, now: datetime) -> bool:
         if state.status is not JobStatus.CANCELLING:
             conditions, parameters = _filter(dialect, replay)
             cursor.execute(
-                "SELECT n FROM jobs_record WHERE job_id = %s AND n > %s AND status = 3 "  # noqa: S608
+                "SELECT n FROM jobs_record WHERE job_id = %s AND n > %s AND status = 3 "
                 "AND failure_class IS NOT NULL "
                 f"AND (replay_id IS NULL OR replay_id <> %s) {conditions} ORDER BY n LIMIT %s",
                 [replay.job_id, replay.applied_to, replay.id, *parameters, REPLAY_CHUNK],

@@ -22,9 +22,7 @@ def _sample(seed: int, size: int, rows: int) -> tuple[int, ...]:
     return tuple(sorted(random.Random(seed).sample(range(1, rows + 1), size)))  # noqa: S311
 
 
-def selected_rows(
-    selection: Mapping[str, Any], rows: int, start: int, stop: int
-) -> Sequence[int]:
+def selected_rows(selection: Mapping[str, Any], rows: int, start: int, stop: int) -> Sequence[int]:
     """The row numbers at positions `start` … `stop - 1` of the selection, ascending."""
     size = selection_size(selection, rows)
     stop = min(stop, size)

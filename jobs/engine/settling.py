@@ -110,7 +110,7 @@ def settle(
             _settle_late(dialect, cursor, worker, settlement, delta, book)
         if leases_done:
             condition, parameters = dialect.in_list("token", list(leases_done))
-            cursor.execute(f"DELETE FROM jobs_lease WHERE {condition}", parameters)  # noqa: S608
+            cursor.execute(f"DELETE FROM jobs_lease WHERE {condition}", parameters)
         book.write(dialect, cursor)
         pause = next((s.pause for s in current if s.pause is not None), None)
         if pause is not None and not detail:
@@ -123,7 +123,7 @@ def _held(
 ) -> dict[int, str]:
     condition, parameters = dialect.in_list("n", [s.n for s in settlements])
     cursor.execute(
-        f"SELECT n, lease FROM jobs_record WHERE job_id = %s AND {condition} "  # noqa: S608
+        f"SELECT n, lease FROM jobs_record WHERE job_id = %s AND {condition} "
         "AND status = 1" + dialect.lock(),
         [job_id, *parameters],
     )
@@ -395,4 +395,3 @@ class Book:
                     self.rate_limited,
                 ],
             )
-

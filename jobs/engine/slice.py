@@ -109,8 +109,10 @@ class Slice:
                     or now - last_work > self.tuning.idle
                 )
             await self._patiently(self.on_leave)
-            await self._drain()
         finally:
+            # Also after a fault of ours: what was answered is written, what was not sent goes back.
+            self.stopping = True
+            await self._drain()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)

@@ -77,9 +77,7 @@ class Store:
         if tokens:
             with transaction.atomic(), connection.cursor() as cursor:
                 condition, parameters = self.dialect.in_list("token", list(tokens))
-                cursor.execute(
-                    f"DELETE FROM jobs_lease WHERE {condition}", parameters  # noqa: S608
-                )
+                cursor.execute(f"DELETE FROM jobs_lease WHERE {condition}", parameters)
 
     # --- what there is to do ----------------------------------------------------------------
     def runnable_jobs(self) -> list[JobHead]:
@@ -98,7 +96,7 @@ class Store:
         with connection.cursor() as cursor:
             condition, parameters = self.dialect.in_list("id", list(job_ids))
             cursor.execute(
-                "SELECT id FROM jobs_job WHERE status NOT IN ('queued', 'running') "  # noqa: S608
+                "SELECT id FROM jobs_job WHERE status NOT IN ('queued', 'running') "
                 f"AND {condition}",
                 parameters,
             )
@@ -133,7 +131,7 @@ class Store:
             if tokens:
                 condition, parameters = self.dialect.in_list("token", list(tokens))
                 cursor.execute(
-                    f"UPDATE jobs_lease SET until = %s WHERE worker = %s AND {condition}",  # noqa: S608
+                    f"UPDATE jobs_lease SET until = %s WHERE worker = %s AND {condition}",
                     [self.dialect.time(now + LEASE), worker, *parameters],
                 )
 
@@ -141,9 +139,7 @@ class Store:
         Worker.objects.filter(pk=worker).delete()
 
     def live_slices(self) -> int:
-        return Worker.objects.filter(
-            kind="slice", seen_at__gt=self.clock.now() - LEASE
-        ).count()
+        return Worker.objects.filter(kind="slice", seen_at__gt=self.clock.now() - LEASE).count()
 
     # --- limits -----------------------------------------------------------------------------
     def take_permits(
@@ -209,7 +205,9 @@ class Store:
 
 
 def _aware(value: Any) -> datetime | None:
-    """A time read by a plain cursor: SQLite returns its text, in UTC."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """A time read by a plain cursor: SQLite keeps it in UTC without saying so."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        value = datetime.fromisoformat(value)
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

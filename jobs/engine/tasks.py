@@ -19,7 +19,6 @@ from jobs.engine.workers import register_worker
 from jobs.providers.transport import LeanTransport
 
 
-
 def run_slice() -> None:
     """Work for all runnable jobs until there is none, or minutes have passed."""
     store = Store()

@@ -34,7 +34,14 @@ class CostRollup(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["job_id", "template_version_id", "connection_id", "model", "day", "team_id"],
+                fields=[
+                    "job_id",
+                    "template_version_id",
+                    "connection_id",
+                    "model",
+                    "day",
+                    "team_id",
+                ],
                 name="one_rollup",
             )
         ]

@@ -24,9 +24,7 @@ class Dataset(models.Model):
     public_id = public_id()
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=200)
-    status = models.CharField(
-        max_length=10, choices=DatasetStatus, default=DatasetStatus.INGESTING
-    )
+    status = models.CharField(max_length=10, choices=DatasetStatus, default=DatasetStatus.INGESTING)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )

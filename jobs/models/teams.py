@@ -112,9 +112,7 @@ class IdempotencyKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["team", "key"], name="one_answer_per_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["team", "key"], name="one_answer_per_key")]
 
     def __str__(self) -> str:
         return self.key

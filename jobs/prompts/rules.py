@@ -26,7 +26,9 @@ MAX_PATTERN_CHARS = 200
 # A pattern is matched against no more of a field than this: Python's engine back-tracks.
 _PATTERN_TEXT_CHARS = 2_000
 _NESTED_QUANTIFIER = re.compile(r"\([^)]*[+*][^)]*\)[+*{]")
-_CHECKS = frozenset({"min", "max", "in", "pattern", "min_length", "max_length", "evidence_in", "equals"})
+_CHECKS = frozenset(
+    {"min", "max", "in", "pattern", "min_length", "max_length", "evidence_in", "equals"}
+)
 
 
 def check_rules(rules: Any) -> list[FieldError]:
@@ -127,7 +129,9 @@ def _length(name: str, bound: int) -> Rule:
 
 def _pattern(bound: Any) -> Rule:
     if not isinstance(bound, str) or len(bound) > MAX_PATTERN_CHARS:
-        raise ValueError(f"“pattern” takes a regular expression of up to {MAX_PATTERN_CHARS} characters")
+        raise ValueError(
+            f"“pattern” takes a regular expression of up to {MAX_PATTERN_CHARS} characters"
+        )
     if _NESTED_QUANTIFIER.search(bound):
         raise ValueError("“pattern”: a repeated group that holds a repetition is not allowed")
     try:

@@ -13,7 +13,9 @@ from jobs.prompts.template import PromptText, RenderFault
 from jobs.prompts.tokens import estimate_tokens
 
 
-def team_templates(team: Team, *, archived: bool = False, text: str = "") -> QuerySet[PromptTemplate]:
+def team_templates(
+    team: Team, *, archived: bool = False, text: str = ""
+) -> QuerySet[PromptTemplate]:
     found = PromptTemplate.objects.filter(team=team, archived_at__isnull=not archived)
     if text:
         found = found.filter(name__icontains=text)

@@ -66,9 +66,7 @@ def template_save(
     if errors:
         raise Invalid(errors)
     with transaction.atomic():
-        PromptTemplate.objects.get_or_create(
-            team=actor.team, name=name, defaults={"kind": kind}
-        )
+        PromptTemplate.objects.get_or_create(team=actor.team, name=name, defaults={"kind": kind})
         # Locked: two people saving at once get two numbers.
         template = PromptTemplate.objects.select_for_update().get(team=actor.team, name=name)
         text = {
@@ -116,4 +114,3 @@ def template_archive(*, actor: Actor, template: PromptTemplate, archived: bool) 
     template.archived_at = timezone.now() if archived else None
     template.save(update_fields=["archived_at"])
     record(actor, "template.archive" if archived else "template.unarchive", template)
-

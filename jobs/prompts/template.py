@@ -41,7 +41,9 @@ _TOKEN = re.compile(
     r"|(?P<number>\d+(?:\.\d+)?)|(?P<op>==|!=|<=|>=|<|>|\||\.|,|\(|\)|\[|\]|=|.))",
     re.DOTALL,
 )
-_ALLOWED_OPERATORS = frozenset({"==", "!=", "<=", ">=", "<", ">", "|", ".", ",", "(", ")", "[", "]"})
+_ALLOWED_OPERATORS = frozenset(
+    {"==", "!=", "<=", ">=", "<", ">", "|", ".", ",", "(", ")", "[", "]"}
+)
 
 
 class TemplateFault(Exception):
@@ -206,7 +208,7 @@ def _tokens(body: str, part: Part, line: int) -> list[tuple[str, str]]:
             raise TemplateFault(f"“{value}” cannot be used in a template", part, line)
         if kind == "name" and value.startswith("_"):
             raise TemplateFault(
-                f"“{value}”: names that begin with an underscore are written row[\"{value}\"]",
+                f'“{value}”: names that begin with an underscore are written row["{value}"]',
                 part,
                 line,
             )
@@ -226,16 +228,20 @@ def _check_expression(tokens: list[tuple[str, str]], part: Part, line: int) -> s
                     part,
                     line,
                 )
-        elif kind == "name" and before in (("name", "is"), ("name", "not")) and _after_is(tokens, at):
+        elif (
+            kind == "name" and before in (("name", "is"), ("name", "not")) and _after_is(tokens, at)
+        ):
             if value not in TESTS and value != "not":
                 raise TemplateFault(f"There is no test “{value}”", part, line)
         elif kind == "name" and after == ("op", "(") and value not in _WORD_OPERATORS:
             raise TemplateFault(f"“{value}(…)”: nothing can be called in a template", part, line)
         elif (kind, value) == ("op", "(") and before[1] in (")", "]"):
             raise TemplateFault("Nothing can be called in a template", part, line)
-        elif kind == "string" and before == ("op", "[") and tokens[at - 2 : at - 1] == [
-            ("name", "row")
-        ]:
+        elif (
+            kind == "string"
+            and before == ("op", "[")
+            and tokens[at - 2 : at - 1] == [("name", "row")]
+        ):
             columns.add(re.sub(r"\\(.)", r"\1", value[1:-1]))
     return columns
 

@@ -1,0 +1,301 @@
+"""What answers carry, for the OpenAPI document and to hold `shapes` to it."""
+
+from typing import Any
+
+from ninja import Schema
+
+
+class Page[T](Schema):
+    items: list[T]
+    next: str | None
+
+
+class FieldProblem(Schema):
+    loc: list[str | int]
+    msg: str
+
+
+class Problem(Schema):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem]
+
+
+class ColumnOut(Schema):
+    name: str
+    type: str
+    nulls: int
+    examples: list[str]
+
+
+class RowError(Schema):
+    row: int | None
+    message: str
+
+
+class DatasetOut(Schema):
+    id: str
+    name: str
+    status: str
+    rows: int
+    columns: list[ColumnOut]
+    bytes: int
+    ingested_bytes: int
+    sha256: str
+    format: str
+    encoding: str
+    delimiter: str
+    sheet: str
+    sheets: list[str]
+    notices: list[str]
+    set_aside: int
+    errors: list[RowError]
+    created_at: str
+
+
+class RowOut(Schema):
+    row: int
+    line: int
+    values: dict[str, Any]
+
+
+class TemplateOut(Schema):
+    id: str
+    name: str
+    version: int
+    kind: str
+    system: str
+    user: str
+    output_schema: dict[str, Any] | None
+    rules: list[Any]
+    defaults: dict[str, Any]
+    created_at: str
+
+
+class PreviewRowOut(Schema):
+    row: int
+    system: str
+    user: str
+    input_tokens: int
+    error: str | None
+
+
+class PreviewOut(Schema):
+    rows: list[PreviewRowOut]
+
+
+class LimitsOut(Schema):
+    rpm: int | None
+    input_tpm: int | None
+    output_tpm: int | None
+    max_in_flight: int | None
+
+
+class ConnectionOut(Schema):
+    id: str
+    name: str
+    kind: str
+    api: str
+    base_url: str
+    has_key: bool
+    key_last4: str
+    limits: LimitsOut
+    tested_at: str | None
+    created_at: str
+
+
+class ConnectionTestOut(Schema):
+    ok: bool
+    failure_class: str | None
+    message: str
+    models: list[str]
+
+
+class PriceOut(Schema):
+    id: str
+    connection: str | None
+    model: str
+    input: str
+    cached_input: str
+    cache_write: str
+    output: str
+    batch_discount: str
+    effective_from: str
+    source: str
+
+
+class CountsOut(Schema):
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    total: int
+
+
+class JobUsageOut(Schema):
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    estimated_attempts: int
+
+
+class EtaOut(Schema):
+    low: float
+    high: float
+
+
+class ConcurrencyOut(Schema):
+    in_flight: int
+    level: int
+    why: str
+
+
+class JobOut(Schema):
+    id: str
+    name: str
+    status: str
+    status_reason: str
+    status_detail: str
+    dataset: str
+    template: str
+    template_version: int
+    connection: str
+    model: str
+    mode: str
+    purpose: str
+    parameters: dict[str, Any]
+    rows: dict[str, int]
+    tags: dict[str, str]
+    priority: int
+    max_attempts: int
+    tolerated_failure_rate: float
+    budget: str | None
+    counts: CountsOut
+    retrying: int
+    waiting_for_rate_limit: int
+    waiting_until: str | None
+    attempts: int
+    usage: JobUsageOut
+    cost: str | None
+    wasted_cost: str
+    in_doubt_cost: str
+    in_doubt_attempts: int
+    unpriced_attempts: int
+    rate: float
+    eta: EtaOut | None
+    concurrency: ConcurrencyOut
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class RecordOut(Schema):
+    row: int
+    status: str
+    failure_class: str | None
+    fingerprint: str | None
+    message: str | None
+    attempts: int
+    input: dict[str, Any]
+    output: Any
+    model: str | None
+    cost: str | None
+    finished_at: str | None
+
+
+class AttemptUsageOut(Schema):
+    input_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    estimated: bool
+
+
+class AttemptOut(Schema):
+    number: int
+    outcome: str
+    purpose: str
+    started_at: str
+    waited_ms: int
+    took_ms: int
+    model: str
+    model_returned: str
+    http_status: int | None
+    provider_request_id: str
+    failure_class: str | None
+    error: str | None
+    retry_after_ms: int | None
+    usage: AttemptUsageOut
+    cost: str | None
+    request: str
+    request_kept: bool
+    answer: str | None
+
+
+class PromptOut(Schema):
+    system: str
+    user: str
+    error: str | None
+
+
+class RecordDetailOut(Schema):
+    row: int
+    status: str
+    failure_class: str | None
+    fingerprint: str | None
+    message: str | None
+    attempts: list[AttemptOut]
+    input: dict[str, Any]
+    output: Any
+    model: str | None
+    cost: str | None
+    finished_at: str | None
+    prompt: PromptOut
+
+
+class FailureOut(Schema):
+    failure_class: str
+    label: str
+    fingerprint: str
+    count: int
+    message: str
+    example_rows: list[int]
+    suggestion: str
+
+
+class ReplayOut(Schema):
+    replay: str
+    records: int
+
+
+class CostSumsOut(Schema):
+    calls: int
+    accepted: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    cost: str | None
+    wasted_cost: str
+    in_doubt_cost: str
+    in_doubt_calls: int
+    unpriced_calls: int
+    estimated_calls: int
+    batch_savings: str
+
+
+class CostRowOut(CostSumsOut):
+    key: str
+    label: str
+
+
+class CostsOut(Schema):
+    rows: list[CostRowOut]
+    total: CostSumsOut
+    day_from: str
+    day_to: str

@@ -1,0 +1,26 @@
+"""The API object: its routers, its bearer authentication, its errors, its document."""
+
+from ninja import NinjaAPI, Swagger
+
+from jobs.api import connections, costs, datasets, jobs, problems, templates
+from jobs.api.actor import Bearer
+
+api = NinjaAPI(
+    title="batchllm",
+    version="1",
+    description=(
+        "Upload a dataset, save a template, launch a job, watch it, replay what failed, download "
+        "the results. Errors are problem details (RFC 9457); lists are `{items, next}`; money is a "
+        "decimal string in USD; every POST takes an `Idempotency-Key`."
+    ),
+    auth=Bearer(),
+    docs=Swagger(settings={"persistAuthorization": False, "deepLinking": True}),
+    urls_namespace="api",
+)
+api.add_router("/datasets", datasets.router)
+api.add_router("/templates", templates.router)
+api.add_router("/connections", connections.router)
+api.add_router("/prices", connections.prices)
+api.add_router("/jobs", jobs.router)
+api.add_router("/costs", costs.router)
+problems.install(api)

@@ -1,0 +1,257 @@
+"""/jobs: launch, look at, control, replay, download"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Router, Status
+
+from jobs.api.actor import actor_for
+from jobs.api.answers import FailureOut, JobOut, Page, RecordDetailOut, RecordOut, ReplayOut
+from jobs.api.idempotency import HEADER, idempotent
+from jobs.api.paging import PAGE, key_of, page_of
+from jobs.api.payloads import JobIn, OverridesIn, ReplayIn
+from jobs.api.shapes import attempt_shape, failure_shape, job_shape, record_shape
+from jobs.control.actions import job_cancel, job_pause, job_resume
+from jobs.control.export import FORMATS, INCLUDES, results_stream
+from jobs.control.filters import RECORD_STATUSES, JobFilter, RecordFilter
+from jobs.control.launch import LaunchSpec, job_launch
+from jobs.control.replays import Overrides, replay_create
+from jobs.control.selectors import (
+    failure_groups,
+    inputs_of,
+    job_page,
+    job_view,
+    record_page,
+    record_view,
+)
+from jobs.errors import FieldError, Invalid, NotFound
+from jobs.failures import FailureClass
+from jobs.models import Job
+from jobs.teams.access import (
+    Actor,
+    connection_for,
+    dataset_for,
+    job_for,
+    template_version_for,
+)
+from jobs.teams.policy import Action
+
+router = Router(tags=["jobs"])
+
+
+@router.post("", operation_id="job_launch", response={201: JobOut}, summary="Launch a job")
+@idempotent
+def launch(request: HttpRequest, payload: JobIn) -> Any:
+    actor = actor_for(request, Action.JOB_LAUNCH)
+    if payload.mode not in ("realtime", "batch", "deadline"):
+        raise Invalid.field("mode", "One of realtime, batch, deadline")
+    if payload.mode != "realtime" or payload.deadline is not None:
+        words = "Only “realtime” is available: provider batches are not offered yet"
+        raise Invalid.field("mode" if payload.mode != "realtime" else "deadline", words)
+    if payload.reuse:
+        raise Invalid.field("reuse", "Answers of former jobs are not reused yet; send false")
+    given = payload.dict(
+        exclude={"dataset", "template", "template_version", "connection", "deadline", "reuse"}
+    )
+    spec = LaunchSpec(
+        dataset=_named(lambda: dataset_for(actor, payload.dataset), "dataset"),
+        template_version=_named(
+            lambda: template_version_for(actor, payload.template, payload.template_version),
+            "template",
+        ),
+        connection=_named(lambda: connection_for(actor, payload.connection), "connection"),
+        launch_key=request.headers.get(HEADER, "")[:64],
+        **given,
+    )
+    return Status(201, _shape(actor, job_launch(actor=actor, spec=spec)))
+
+
+def _named[T](find: Callable[[], T], loc: str) -> T:
+    """An id inside a body that leads nowhere is a fault of the body, at its place."""
+    try:
+        return find()
+    except NotFound as error:
+        raise Invalid([FieldError((loc,), str(error))]) from error
+
+
+def _shape(actor: Actor, job: Job) -> dict[str, Any]:
+    return job_shape(job_view(job_for(actor, job.public_id)))
+
+
+@router.get(
+    "", operation_id="job_list", response=Page[JobOut], summary="The team's jobs, newest first"
+)
+def index(
+    request: HttpRequest,
+    cursor: str | None = None,
+    tab: str = "all",
+    template: str = "",
+    dataset: str = "",
+    model: str = "",
+    q: str = "",
+) -> Any:
+    actor = actor_for(request, Action.JOB_READ)
+    chosen = JobFilter.parse(
+        {"tab": tab, "template": template, "dataset": dataset, "model": model, "q": q}
+    )
+    found = job_page(actor.team, chosen, before=key_of(cursor), limit=PAGE + 1)
+    more = found[PAGE - 1].pk if len(found) > PAGE else None
+    return page_of([job_shape(job_view(job)) for job in found[:PAGE]], more)
+
+
+@router.get("/{job_id}", operation_id="job_get", response=JobOut, summary="A job")
+def get(request: HttpRequest, job_id: str) -> Any:
+    """`eta` is in seconds from now, `rate` in rows a second."""
+    return job_shape(job_view(job_for(actor_for(request, Action.JOB_READ), job_id)))
+
+
+@router.post("/{job_id}/pause", operation_id="job_pause", response=JobOut, summary="Pause a job")
+@idempotent
+def pause(request: HttpRequest, job_id: str) -> Any:
+    actor = actor_for(request, Action.JOB_CONTROL)
+    return _shape(actor, job_pause(actor=actor, job=job_for(actor, job_id)))
+
+
+@router.post("/{job_id}/resume", operation_id="job_resume", response=JobOut, summary="Resume a job")
+@idempotent
+def resume(request: HttpRequest, job_id: str) -> Any:
+    actor = actor_for(request, Action.JOB_CONTROL)
+    return _shape(actor, job_resume(actor=actor, job=job_for(actor, job_id)))
+
+
+@router.post("/{job_id}/cancel", operation_id="job_cancel", response=JobOut, summary="Cancel a job")
+@idempotent
+def cancel(request: HttpRequest, job_id: str) -> Any:
+    actor = actor_for(request, Action.JOB_CONTROL)
+    return _shape(actor, job_cancel(actor=actor, job=job_for(actor, job_id)))
+
+
+@router.get(
+    "/{job_id}/records",
+    operation_id="record_list",
+    response=Page[RecordOut],
+    summary="Records of a job",
+)
+def records(
+    request: HttpRequest,
+    job_id: str,
+    status: str = "",
+    failure_class: str = "",
+    cursor: str | None = None,
+) -> Any:
+    actor = actor_for(request, Action.JOB_READ)
+    job = job_for(actor, job_id)
+    if status and status not in RECORD_STATUSES:
+        raise Invalid.field("status", f"One of {', '.join(RECORD_STATUSES)}")
+    if failure_class and failure_class not in set(FailureClass):
+        raise Invalid.field("failure_class", f"One of {', '.join(FailureClass)}")
+    chosen = RecordFilter.parse({"status": status, "failure_class": failure_class})
+    page = record_page(job, chosen, after=key_of(cursor) or 0, limit=PAGE)
+    inputs = inputs_of(job, page.records)
+    structured = job.template_version.output_schema is not None
+    items = [record_shape(record, inputs[record.n], structured) for record in page.records]
+    return page_of(items, page.next)
+
+
+@router.get(
+    "/{job_id}/records/{row}",
+    operation_id="record_get",
+    response=RecordDetailOut,
+    summary="A record",
+)
+def record(request: HttpRequest, job_id: str, row: int) -> Any:
+    """With every attempt: request, raw answer, usage, cost, timing, error."""
+    actor = actor_for(request, Action.JOB_READ)
+    job = job_for(actor, job_id)
+    view = record_view(job, row)
+    if view is None:
+        raise NotFound(f"The job has no row {row}.")
+    structured = job.template_version.output_schema is not None
+    shape = record_shape(view.record, view.values, structured)
+    shape["attempts"] = [attempt_shape(attempt, view.request) for attempt in view.attempts]
+    shape["prompt"] = {"system": view.system, "user": view.user, "error": view.prompt_fault or None}
+    return shape
+
+
+@router.get(
+    "/{job_id}/failures",
+    operation_id="failure_list",
+    response=Page[FailureOut],
+    summary="Failures by cause",
+)
+def failures(request: HttpRequest, job_id: str) -> Any:
+    actor = actor_for(request, Action.JOB_READ)
+    groups = failure_groups(job_for(actor, job_id))
+    return {"items": [failure_shape(group) for group in groups], "next": None}
+
+
+@router.post(
+    "/{job_id}/replay",
+    operation_id="job_replay",
+    response={201: ReplayOut},
+    summary="Replay failed records",
+)
+@idempotent
+def replay(request: HttpRequest, job_id: str, payload: ReplayIn) -> Any:
+    """All failed records that match; as they were, or with overrides and edited rows."""
+    actor = actor_for(request, Action.RECORD_REPLAY)
+    job = job_for(actor, job_id)
+    if payload.failure_class and payload.failure_class not in set(FailureClass):
+        raise Invalid.field("failure_class", f"One of {', '.join(FailureClass)}")
+    if payload.rows is not None and not payload.rows:
+        raise Invalid.field("rows", "Name at least one row, or leave it out for all")
+    chosen = RecordFilter(
+        failure_class=payload.failure_class,
+        fingerprint=payload.fingerprint,
+        rows=tuple(payload.rows or sorted(payload.edits)),
+    )
+    made, _ = replay_create(
+        actor=actor,
+        job=job,
+        key=request.headers.get(HEADER, ""),
+        chosen=chosen,
+        overrides=_overrides(actor, job, payload.overrides),
+        edits=payload.edits,
+    )
+    return Status(201, {"replay": made.public_id, "records": made.asked})
+
+
+def _overrides(actor: Actor, job: Job, given: OverridesIn) -> Overrides:
+    version = None
+    if given.template_version is not None or given.template:
+        template = given.template or job.template_version.template.public_id
+        version = _named(
+            lambda: template_version_for(actor, template, given.template_version),
+            "template_version",
+        )
+    connection = None
+    if given.connection:
+        wanted = given.connection
+        connection = _named(lambda: connection_for(actor, wanted), "connection")
+    return Overrides(version, connection, given.model.strip(), given.parameters)
+
+
+@router.get("/{job_id}/results", operation_id="job_results", summary="Download the results")
+def results(
+    request: HttpRequest,
+    job_id: str,
+    format: str = "jsonl",  # noqa: A002  the name of the parameter in the address
+    include: str = "all",
+) -> Any:
+    """Streams input, output and provenance columns. While the job runs the file is partial, and its
+    name says so."""
+    actor = actor_for(request, Action.JOB_READ)
+    job = job_for(actor, job_id)
+    if format not in FORMATS:
+        raise Invalid.field("format", f"One of {', '.join(FORMATS)}")
+    if include not in INCLUDES:
+        raise Invalid.field("include", f"One of {', '.join(INCLUDES)}")
+    partial = "" if job.state.is_terminal else "-partial"
+    response = StreamingHttpResponse(
+        results_stream(job, format, include),  # type: ignore[arg-type]
+        content_type=FORMATS[format],
+    )
+    name = f"{job.public_id}-{include}{partial}.{format}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

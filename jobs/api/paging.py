@@ -1,0 +1,32 @@
+"""Lists: {items, next} with an opaque cursor."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.errors import Invalid
+
+PAGE = 50
+MAX_PAGE = 500
+
+
+def cursor_of(key: int) -> str:
+    return base64.urlsafe_b64encode(f"k{key}".encode()).decode().rstrip("=")
+
+
+def key_of(cursor: str | None) -> int | None:
+    """The key behind a cursor, None without one. Raises Invalid for a text that never was one."""
+    if not cursor:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        if not text.startswith("k") or not text[1:].isdecimal() or len(text) > 20:
+            raise ValueError
+        return int(text[1:])
+    except (binascii.Error, ValueError) as error:
+        raise Invalid.field("cursor", "Not a cursor of this list") from error
+
+
+def page_of(items: Sequence[Any], next_key: int | None) -> dict[str, Any]:
+    return {"items": list(items), "next": None if next_key is None else cursor_of(next_key)}
