@@ -20,7 +20,7 @@ setup: .venv/.synced
 	@touch $@
 
 demo: setup
-	DATA_DIR=$(abspath $(DATA)) $(RUN) manage_demo.py --port $(PORT) --simulator-port $(SIMULATOR_PORT)
+	DATA_DIR=$(abspath $(DATA)) $(RUN) -m batchllm.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT)
 
 # The suite twice: everything on SQLite, then what touches the database on PostgreSQL.
 test: setup

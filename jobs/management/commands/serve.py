@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from datetime import timedelta
 from types import FrameType
 from typing import Any
@@ -97,10 +98,8 @@ class Command(BaseCommand):
     @staticmethod
     def _kill_group(process: "subprocess.Popen[bytes]") -> None:
         """Whatever is left of a process's group: orphaned workers must not linger."""
-        try:
+        with suppress(ProcessLookupError):  # nothing is left
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing is left
 
     def _end(self) -> None:
         for process in self.running.values():
