@@ -29,7 +29,7 @@ _CONTEXT = re.compile(
     r"(prompt|input|inputs|message|request) (is|are) too (long|large)|string too long|"
     r"(token count|input tokens?|prompt tokens?|prompt length).{0,40}exceeds?|"
     r"exceeds? the (available )?(context|maximum number of (input )?tokens|limit of|model)|"
-    r"too large for model|token limit exceeded|tokens? must be (<=|less than)|"
+    r"too large for model|token limit exceeded|tokens? .{0,20}must (be <=|have less than)|"
     r"reduce (the length|your (message|prompt|input))|max_tokens must be at least 1, got -|"
     r"current length is \d+ while limit is",
     re.IGNORECASE,
@@ -171,7 +171,7 @@ def error_fields(body: Any) -> tuple[str, str, str]:
     data = as_dict(body)
     error = data.get("error") or data.get("detail") or data.get("errors") or data
     if isinstance(error, str):  # Ollama, FastAPI, many proxies
-        return as_text(data.get("type")), _codes(data), error
+        return as_text(data.get("type") or data.get("error_type")), _codes(data), error
     if isinstance(error, list):  # FastAPI's validation errors
         told = [as_text(as_dict(one).get("msg") or as_dict(one).get("message")) for one in error]
         return "", "", "; ".join(part for part in told if part)

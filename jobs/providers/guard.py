@@ -27,7 +27,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
 
 
-class AddressRefused(Exception):  # noqa: N818  a refusal is an answer to whoever typed it
+class AddressRefused(Exception):
     """The address may not be connected to; says why in words."""
 
 

@@ -3,6 +3,7 @@
 Source: OpenAI API reference, "Create chat completion"; deviations of compatible servers as met.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from jobs.failures import FailureClass
@@ -69,7 +70,7 @@ def parse(response: HttpResponse) -> Outcome:
         return unreadable_outcome(response, "The answer is no chat completion")
     choice = as_dict(choices[0]) if choices else {}  # none: blocked, or nothing to say
     if choice.get("error"):  # OpenRouter: the provider behind it failed after it had begun
-        return error_outcome(response, choice)
+        return replace(error_outcome(response, choice), charged=None)
     message = as_dict(choice.get("message"))
     text = _content(message)
     refusal = as_text(message.get("refusal"))
