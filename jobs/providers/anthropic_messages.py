@@ -4,7 +4,7 @@ from typing import Any
 
 from jobs.failures import FailureClass
 from jobs.providers.errors import error_outcome, message_of, request_id_of, unreadable_outcome
-from jobs.providers.json_body import as_dict, as_text, read_json, write_json
+from jobs.providers.json_body import as_dict, as_text, read_json, text_of
 from jobs.providers.limit_headers import rate_hints
 from jobs.providers.shared import request_of, schema_name, system_text, turns
 from jobs.providers.structured import anthropic_schema
@@ -74,7 +74,7 @@ def _read_blocks(blocks: list[Any]) -> str:
     """The answer's text; where we forced a tool, what the tool was called with."""
     for block in blocks:
         if as_dict(block).get("type") == "tool_use":
-            return write_json(as_dict(block).get("input")).decode()
+            return text_of(as_dict(block).get("input"))
     return "".join(
         as_text(as_dict(block).get("text"))
         for block in blocks

@@ -63,6 +63,16 @@ def write_json(value: Any) -> bytes:
         return whole_text(text).encode()
 
 
+def text_of(value: Any) -> str:
+    """What a tool was called with, as text: some servers send the object instead of its text."""
+    if isinstance(value, str):
+        return value
+    try:
+        return write_json(value).decode()
+    except RecursionError:  # the writer's bound on nesting may be below the reader's
+        return ""
+
+
 def whole_text(text: str) -> str:
     """The text with each unpaired surrogate replaced by U+FFFD; pairs become their character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

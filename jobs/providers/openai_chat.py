@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.failures import FailureClass
 from jobs.providers.errors import error_outcome, message_of, request_id_of, unreadable_outcome
-from jobs.providers.json_body import as_dict, as_list, as_text, read_json, write_json
+from jobs.providers.json_body import as_dict, as_list, as_text, read_json, text_of
 from jobs.providers.limit_headers import rate_hints
 from jobs.providers.shared import request_of, schema_name, system_text, turns
 from jobs.providers.structured import strict_schema
@@ -94,8 +94,8 @@ def _content(message: dict[str, Any]) -> str:
     """The answer's text; where we forced a tool, what the tool was called with."""
     for call in as_list(message.get("tool_calls")):
         given = as_dict(as_dict(call).get("function")).get("arguments")
-        if given:  # some servers send the object instead of its text
-            return given if isinstance(given, str) else write_json(given).decode()
+        if given:
+            return text_of(given)
     content = message.get("content")
     if isinstance(content, list):
         return "".join(as_text(as_dict(part).get("text")) for part in content)

@@ -11,7 +11,7 @@ from jobs.providers.errors import (
     request_id_of,
     unreadable_outcome,
 )
-from jobs.providers.json_body import as_dict, as_list, as_text, read_json, write_json
+from jobs.providers.json_body import as_dict, as_list, as_text, read_json, text_of
 from jobs.providers.limit_headers import rate_hints
 from jobs.providers.openai_chat import bearer
 from jobs.providers.shared import request_of, schema_name, system_text, turns
@@ -90,8 +90,7 @@ def _read_parts(parts: list[Any]) -> tuple[str, str]:
     for item in parts:
         item = as_dict(item)
         if item.get("type") == "function_call":  # the tool that we forced
-            given = item.get("arguments")
-            text.append(given if isinstance(given, str) else write_json(given).decode())
+            text.append(text_of(item.get("arguments")))
         for part in as_list(item.get("content")):
             part = as_dict(part)
             if part.get("type") == "output_text":

@@ -201,3 +201,15 @@ def test_it_writes_any_text(text: str) -> None:
 
 def test_it_writes_integers_of_any_size() -> None:
     assert json.loads(write_json({"a": 2**70})) == {"a": 2**70}
+
+
+@pytest.mark.parametrize("levels", [300, 5_000, 9_990, 9_999, 50_000])
+def test_it_survives_a_tool_called_with_something_nested(levels: int) -> None:
+    nested = b'{"a":' * levels + b"1" + b"}" * levels
+    for api, body in (
+        ("anthropic_messages", b'{"content": [{"type": "tool_use", "input": %s}]}'),
+        ("openai_chat", b'{"choices": [{"message": {"tool_calls": [{"function": '
+                        b'{"arguments": %s}}]}}]}'),
+        ("openai_responses", b'{"output": [{"type": "function_call", "arguments": %s}]}'),
+    ):  # fmt: skip
+        check(FORMATS[api].parse(HttpResponse(200, {}, body % nested)))
