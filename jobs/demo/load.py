@@ -139,7 +139,8 @@ def load(*, logins: Path, simulator_url: str, say: Callable[[str], None]) -> Non
         (versions["Classify ticket"], "sim-small", 12),
         (versions["Extract order facts"], "sim-medium", 5),
     ):
-        job = _launch(operator, older, version, connection, model, {"limit": 600})
+        # The silence of a provider is cut short here: nobody wants to wait for a past.
+        job = _launch(operator, older, version, connection, model, {"limit": 600}, timeout=2)
         _run(job)
         _move_back(job, days)
     # One that needs somebody: its key is refused, so it pauses itself at once.
@@ -218,6 +219,7 @@ def _launch(
     connection: Connection,
     model: str,
     rows: Mapping[str, int],
+    **parameters: float,
 ) -> Job:
     return job_launch(
         actor=actor,
@@ -227,6 +229,7 @@ def _launch(
             connection=connection,
             model=model,
             rows=rows,
+            parameters=parameters,
             tags={"source": "demo"},
         ),
     )
