@@ -30,7 +30,7 @@ def _secret(name: str, why: str) -> str:
 
     `collectstatic` (an image is built where there are no secrets) and `simulator` use none.
     """
-    value = env(name, default="")
+    value: str = env(name, default="")
     if value:
         return value
     if len(sys.argv) > 1 and sys.argv[1] in ("collectstatic", "simulator"):

@@ -62,7 +62,7 @@ def oldest_unread(before: datetime) -> bool:
     """
     live = Worker.objects.filter(kind="slice", seen_at__gt=before).count()
     unread = OrmQ.objects.filter(key=SLICES, lock__lte=before)
-    return live < settings.WORKERS and unread.exists()
+    return bool(live < settings.WORKERS and unread.exists())
 
 
 class DrainingCluster(Cluster):  # type: ignore[misc]

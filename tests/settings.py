@@ -1,7 +1,7 @@
 """The product's settings, with what makes tests quick and their database real."""
 
 from batchllm.settings import *  # noqa: F403
-from batchllm.settings import DATABASES, DATA_DIR
+from batchllm.settings import DATA_DIR, DATABASES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

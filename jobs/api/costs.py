@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Router
+from ninja.params.functions import Query
 
 from jobs.api.actor import actor_for
 from jobs.api.answers import CostsOut
@@ -22,8 +23,8 @@ DEFAULT_DAYS = 30
 def costs(
     request: HttpRequest,
     group_by: str = "day",
-    day_from: date | None = Query(None, alias="from"),  # noqa: B008
-    day_to: date | None = Query(None, alias="to"),  # noqa: B008
+    day_from: Annotated[date | None, Query(alias="from")] = None,
+    day_to: Annotated[date | None, Query(alias="to")] = None,
 ) -> Any:
     """Days in UTC, both included; the last 30 without a range. A cost of `null` is unknown."""
     actor = actor_for(request, Action.COST_READ)

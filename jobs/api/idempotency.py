@@ -81,7 +81,11 @@ def _hash(request: HttpRequest) -> str:
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
     if request.content_type == "multipart/form-data":
         fields = sorted((name, values) for name, values in request.POST.lists())
-        files = sorted((name, file.name, file.size) for name, file in request.FILES.items())
+        files = sorted(
+            (name, file.name, file.size)
+            for name, uploads in request.FILES.lists()
+            for file in uploads
+        )
         digest.update(orjson.dumps([fields, files]))
     else:
         digest.update(request.body)

@@ -15,7 +15,7 @@ from jobs.providers.transport_kinds import make_transport
 from jobs.providers.types import Endpoint, HttpRequest, HttpResponse, Outcome
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
-from jobs.teams.connections import endpoint_of
+from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
 
 

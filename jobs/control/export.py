@@ -61,7 +61,7 @@ def export_columns(job: Job) -> Columns:
     for schema in versions:
         # None: the answer is a text, in one column.
         keys.update(dict.fromkeys(schema["properties"] if schema else ["output"]))
-    names = {}
+    names: dict[str, str] = {}
     for key in keys:
         name = key
         while name in taken or name in PROVENANCE or name in names.values():

@@ -20,7 +20,7 @@ from jobs.prompts.schema import OutputCheck
 from jobs.prompts.template import PromptText, TemplateFault
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
-from jobs.teams.connections import endpoint_of
+from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
 
 PILOT_ROWS = 10
@@ -121,7 +121,7 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
         tags=tags,
         selection=selection,
         budget=budget,
-        tolerated_failure_rate=rate,
+        tolerated_failure_rate=rate or 0.0,
         total=total,
         pending=total,
         launch_key=spec.launch_key[:64],

@@ -311,7 +311,7 @@ def failure_groups(job: Job) -> list[FailureGroup]:
             failure_class=group["failure_class"], fingerprint=group["fingerprint"]
         ).order_by("n")
         examples = list(members.values_list("n", "message")[:EXAMPLES])
-        failure = FailureClass(group["failure_class"])
+        failure = FailureClass(group["failure_class"] or FailureClass.UNKNOWN)
         found.append(
             FailureGroup(
                 failure_class=failure,

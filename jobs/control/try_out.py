@@ -21,7 +21,7 @@ from jobs.providers.dialogue import ask
 from jobs.providers.transport_kinds import make_transport
 from jobs.providers.types import Call, Endpoint, Outcome
 from jobs.teams.access import Actor
-from jobs.teams.connections import endpoint_of
+from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
 
 MAX_ROWS = 5  # a try is a look, not a run: a pilot job is for more

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Any
 
 from django.db.models import F, Q
 from genai_prices.data_snapshot import get_snapshot
@@ -105,10 +104,11 @@ def _meters(listed: ModelPrice, start: int | None) -> dict[str, int] | None:
     return found
 
 
-def _prices_at(price: Price, input_tokens: int) -> Mapping[str, Any]:
+def _prices_at(price: Price, input_tokens: int) -> Mapping[str, int]:
     reached = [tier for tier in price.tiers if input_tokens > tier["start"]]
     if reached:
-        return reached[-1]
+        tier: Mapping[str, int] = reached[-1]
+        return tier
     return {meter: getattr(price, meter) for meter in _METERS}
 
 
@@ -136,7 +136,7 @@ def value(usage: Usage, price: Price) -> int:
 
 def highest_cost(input_tokens_bound: int, max_output_tokens: int, price: Price) -> int:
     """The most that a call with so many input tokens and this length limit can cost."""
-    tiers = [_prices_at(price, 0), *price.tiers]
+    tiers: list[Mapping[str, int]] = [_prices_at(price, 0), *price.tiers]
     return max(
         input_tokens_bound * max(at["input"], at["cached_input"], at["cache_write"])
         + max_output_tokens * at["output"]

@@ -154,7 +154,7 @@ def direct_call_settle(
 
 
 def _roll_up(call: DirectCall, sums: dict[str, int]) -> None:
-    key = {
+    key: dict[str, Any] = {
         "job_id": 0,
         "template_version_id": 0,
         "connection_id": call.connection_id,

@@ -111,7 +111,8 @@ def _copy(
     dataset: Dataset, token: str, reader: Reader, profiler: ColumnProfiler, refuse: bool
 ) -> tuple[int, list[dict[str, object]]]:
     """Write the rows; returns how many were bad, and the first of them in words."""
-    bad, errors = 0, []
+    bad = 0
+    errors: list[dict[str, object]] = []
     chunk: list[tuple[int, int, int, str]] = []
     size = 0
     for item in reader:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -22,7 +23,7 @@ def dataset_create(
     *,
     actor: Actor,
     name: str,
-    upload: UploadedFile | None,
+    upload: "UploadedFile[Any] | None",
     bad_rows: str = "",
     sheet: str = "",
     encoding: str = "",

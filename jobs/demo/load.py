@@ -62,7 +62,7 @@ FAULTS: dict[str, Any] = {
 # Above this the demo's models refuse a prompt as too long: the longest threads do not fit.
 CONTEXT_TOKENS = 6_000
 
-CLASSIFY = {
+CLASSIFY: dict[str, Any] = {
     "system": (
         "You sort support tickets of an online shop. Read the ticket and choose the category that "
         "fits best. A ticket is urgent when the customer is angry, was charged wrongly or waits for "

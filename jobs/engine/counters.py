@@ -3,6 +3,7 @@ of a job. Called with the job's row locked, once a transaction."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
@@ -82,7 +83,7 @@ def apply_delta(
     cancel, or an earlier pause is never overwritten by a late write.
     """
     sets = [f"{name} = {name} + %s" for name in _COLUMNS if getattr(delta, name)]
-    parameters: list[object] = [getattr(delta, name) for name in _COLUMNS if getattr(delta, name)]
+    parameters: list[Any] = [getattr(delta, name) for name in _COLUMNS if getattr(delta, name)]
     status, reason = before.status, None
     succeeded = before.succeeded + delta.succeeded
     failed = before.failed + delta.failed

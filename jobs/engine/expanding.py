@@ -62,7 +62,8 @@ def expand_locked(
 
 def _as_dict(column: Any) -> dict[str, Any]:
     """A JSON column as a plain cursor returns it: text in SQLite, perhaps text in PostgreSQL."""
-    return orjson.loads(column) if isinstance(column, str) else column
+    found: dict[str, Any] = orjson.loads(column) if isinstance(column, str) else column
+    return found
 
 
 def expand_chunk(dialect: Dialect, job_id: int) -> int:

@@ -31,7 +31,7 @@ from jobs.prompts.template import PromptText, RenderFault, TemplateFault
 from jobs.prompts.tokens import estimate_tokens, upper_bound_tokens
 from jobs.providers.formats import FORMATS, fingerprint
 from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome, Usage
-from jobs.teams.connections import endpoint_of
+from jobs.teams.endpoints import endpoint_of
 
 STALE_S = 15.0
 # Reserved for the answer where the job sets no max tokens: what the wire formats send by default.

@@ -1,6 +1,7 @@
 """Replays are applied in the background: failed records go back to pending, chunk by chunk."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -69,9 +70,10 @@ def replay_chunk(dialect: Dialect, replay_id: int, now: datetime) -> bool:
         return not done
 
 
-def _filter(dialect: Dialect, replay: Replay) -> tuple[str, list[object]]:
+def _filter(dialect: Dialect, replay: Replay) -> tuple[str, list[Any]]:
     """The replay's filter as conditions; its keys are an allow-list."""
-    conditions, parameters = "", []
+    conditions = ""
+    parameters: list[Any] = []
     chosen = replay.filter
     if chosen.get("failure_class"):
         conditions += " AND failure_class = %s"

@@ -406,10 +406,14 @@ class Slice:
             for token, numbers in by_lease.items():
                 self._settled(token, numbers)
             if status is None or not status.is_runnable:
-                await self._return_unsent(lambda record, stopped=job_id: record.job_id == stopped)
+                await self._return_unsent(partial(_is_of, job_id))
         self._send()
 
 
 def _disconnect() -> None:
     """Close this thread's connection: `connection` stands for another one in each thread."""
     connection.close()
+
+
+def _is_of(job_id: int, record: Claimed) -> bool:
+    return record.job_id == job_id

@@ -208,6 +208,5 @@ def _aware(value: Any) -> datetime | None:
     """A time read by a plain cursor: SQLite keeps it in UTC without saying so."""
     if value is None:
         return None
-    if not isinstance(value, datetime):
-        value = datetime.fromisoformat(value)
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

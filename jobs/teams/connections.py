@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs.errors import FieldError, Invalid
 from jobs.models import Connection, ConnectionKind, WireApi
 from jobs.providers.guard import AddressRefused, check_url
-from jobs.providers.types import Endpoint
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
-from jobs.teams.crypto import decrypt, encrypt
+from jobs.teams.crypto import encrypt
+from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
 
 DEFAULT_BASE_URLS = {
@@ -23,8 +22,6 @@ DEFAULT_BASE_URLS = {
     ConnectionKind.OPENAI_COMPATIBLE: "",
     ConnectionKind.SIMULATOR: "http://127.0.0.1:8090",
 }
-# These cannot be called without a key; local servers and the simulator often have none.
-NEEDS_KEY = frozenset({ConnectionKind.OPENAI, ConnectionKind.ANTHROPIC})
 APIS = {
     ConnectionKind.OPENAI: (WireApi.OPENAI_CHAT, WireApi.OPENAI_RESPONSES),
     ConnectionKind.ANTHROPIC: (WireApi.ANTHROPIC_MESSAGES,),
@@ -32,25 +29,8 @@ APIS = {
     ConnectionKind.SIMULATOR: tuple(WireApi),
 }
 LIMITS = ("rpm", "input_tpm", "output_tpm", "max_in_flight")
-MAX_LIMIT = 2_000_000_000
-
-
-def endpoint_of(connection: Connection) -> Endpoint:
-    """The one place where a stored key is decrypted. Raises ValueError when it is missing or cannot
-    be read."""
-    kind = ConnectionKind(connection.kind)
-    key = decrypt(connection.key_encrypted) if connection.key_encrypted else ""
-    if not key and kind in NEEDS_KEY:
-        raise ValueError(f"The connection “{connection.name}” has no key. Enter one, then resume.")
-    found = connection.capabilities
-    compatible = kind is ConnectionKind.OPENAI_COMPATIBLE
-    return Endpoint(
-        api=connection.api,
-        base_url=connection.base_url,
-        api_key=key,
-        structured=found.get("structured", "json_schema"),
-        legacy_max_tokens=found.get("legacy_max_tokens", compatible),
-    )
+MAX_LIMIT = 2_000_000_000  # what a column holds; far beyond any provider's limit
+_NAME_TAKEN = "Another connection of this team has this name"
 
 
 def connection_save(
@@ -66,18 +46,18 @@ def connection_save(
 ) -> Connection:
     """Create a connection, or change one. Raises Invalid with every fault at once.
 
-    `api_key` None keeps the stored key, unless the address's host changed: a key is only ever sent
-    where it was entered for.
+    `api_key` None keeps the stored key, unless the address changed: a key is only ever sent where it
+    was entered for. "" removes it.
     """
     actor.require(Action.CONNECTION_WRITE)
     errors: list[FieldError] = []
     name, base_url = name.strip(), base_url.strip().rstrip("/")
     api_key = api_key.strip() if api_key is not None else None
-    if not 1 <= len(name) <= 100:
+    if not 1 <= len(name) <= 100 or not name.isprintable():
         errors.append(FieldError(("name",), "1 to 100 characters"))
     clash = Connection.objects.filter(team=actor.team, name=name, removed_at__isnull=True)
     if clash.exclude(pk=connection.pk if connection else None).exists():
-        errors.append(FieldError(("name",), "Another connection of this team has this name"))
+        errors.append(FieldError(("name",), _NAME_TAKEN))
     if kind not in ConnectionKind.values:
         raise Invalid(
             [*errors, FieldError(("kind",), f"One of {', '.join(ConnectionKind.values)}")]
@@ -99,41 +79,41 @@ def connection_save(
     kept = _limits(limits, errors)
     if errors:
         raise Invalid(errors)
-    with transaction.atomic():
-        created = connection is None
-        if connection is None:
-            connection = Connection(team=actor.team, created_by=actor.user)
-        elif _place(connection.base_url) != _place(base_url):
-            connection.key_encrypted = connection.key_last4 = ""
-            connection.capabilities = {}
-            connection.tested_at = None
-        connection.name, connection.kind, connection.api = name, kind, api
-        connection.base_url = base_url
-        for limit, value in kept.items():
-            setattr(connection, limit, value)
-        if api_key:
-            connection.key_encrypted = encrypt(api_key)
-            # Four characters of a short key would be too much of it.
-            connection.key_last4 = api_key[-4:] if len(api_key) >= 12 else ""
-        elif api_key == "":
-            connection.key_encrypted = connection.key_last4 = ""
-        connection.save()
-        record(
-            actor,
-            "connection.add" if created else "connection.change",
-            connection,
-            name=name,
-            kind=kind,
-            base_url=base_url,
-            key_changed=bool(api_key),
-            **kept,
-        )
+    created = connection is None
+    if connection is None:
+        connection = Connection(team=actor.team, created_by=actor.user)
+    elif connection.base_url != base_url or connection.api != api:
+        # What the last test found was found at another place.
+        connection.capabilities = {}
+        connection.tested_at, connection.test_failure, connection.test_message = None, "", ""
+    if connection.base_url != base_url or api_key == "":
+        connection.key_encrypted = connection.key_last4 = ""
+    if api_key:
+        connection.key_encrypted = encrypt(api_key)
+        # Four characters of a short key would be too much of it.
+        connection.key_last4 = api_key[-4:] if len(api_key) >= 12 else ""
+    connection.name, connection.kind, connection.api = name, kind, api
+    connection.base_url = base_url
+    for limit, value in kept.items():
+        setattr(connection, limit, value)
+    try:
+        with transaction.atomic():
+            connection.save()
+            record(
+                actor,
+                "connection.add" if created else "connection.change",
+                connection,
+                name=name,
+                kind=kind,
+                api=api,
+                base_url=base_url,
+                key_changed=bool(api_key),
+                **kept,
+            )
+    except IntegrityError as error:
+        # Somebody else took the name between the check and the write.
+        raise Invalid.field("name", _NAME_TAKEN) from error
     return connection
-
-
-def _place(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.lower()
 
 
 def _limits(limits: Mapping[str, Any], errors: list[FieldError]) -> dict[str, int | None]:

@@ -7,11 +7,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from jobs.errors import Conflict, Invalid
-from jobs.models import KeepAnswers, Membership, Role
+from jobs.models import ApiToken, Membership, Role, Team
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.initial_passwords import mark_initial_password
 from jobs.teams.policy import Action
+from jobs.teams.tokens import token_revoke
 
 _USERNAME = re.compile(r"^[\w.@+-]{2,150}$")
 
@@ -22,16 +23,19 @@ def new_password() -> str:
 
 
 def member_add(*, actor: Actor, username: str, role: str) -> tuple[Membership, str | None]:
-    """Add a person; a new account comes with its first password, else None. Raises Invalid."""
+    """Add a person. Raises Invalid.
+
+    A new account comes with its first password, good for one log-in; for an account that exists
+    the second value is None and its password stays as it is.
+    """
     actor.require(Action.MEMBER_WRITE)
     username = username.strip()
     if not _USERNAME.match(username):
         raise Invalid.field("username", "2 to 150 letters, digits or any of . @ + - _")
-    if role not in Role.values:
-        raise Invalid.field("role", f"One of {', '.join(Role.values)}")
+    _check_role(role)
     with transaction.atomic():
-        user = User.objects.filter(username=username).first()
         password = None
+        user = User.objects.filter(username=username).first()
         if user is None:
             password = new_password()
             user = User.objects.create_user(username=username, password=password)
@@ -46,44 +50,50 @@ def member_add(*, actor: Actor, username: str, role: str) -> tuple[Membership, s
 
 
 def member_set_role(*, actor: Actor, membership: Membership, role: str) -> None:
+    """Raises Invalid, and Conflict when the team would be left without an admin."""
     actor.require(Action.MEMBER_WRITE)
-    if role not in Role.values:
-        raise Invalid.field("role", f"One of {', '.join(Role.values)}")
+    _check_role(role)
     with transaction.atomic():
+        before = _locked_role(membership)
+        if before == role:
+            return
         if role != Role.ADMIN:
-            _keep_an_admin(membership)
-        before, membership.role = membership.role, role
+            _keep_an_admin(membership, before)
+        membership.role = role
         membership.save(update_fields=["role"])
-        record(
-            actor,
-            "member.role",
-            membership,
-            username=membership.user.username,
-            before=before,
-            after=role,
-        )
+        username = membership.user.username
+        record(actor, "member.role", membership, username=username, before=before, after=role)
 
 
 def member_remove(*, actor: Actor, membership: Membership) -> None:
-    """Takes the person out of the team; their tokens for it stop working at once."""
+    """Takes the person out of the team and revokes their tokens for it, for good: they do not come
+    back to life with the person. Raises Conflict when it is the last admin."""
     actor.require(Action.MEMBER_WRITE)
     with transaction.atomic():
-        _keep_an_admin(membership)
+        _keep_an_admin(membership, _locked_role(membership))
+        tokens = ApiToken.objects.filter(team=membership.team, user=membership.user)
+        for token in tokens.filter(revoked_at__isnull=True):
+            token_revoke(token)
         record(actor, "member.remove", membership, username=membership.user.username)
         membership.delete()
 
 
-def _keep_an_admin(membership: Membership) -> None:
-    others = Membership.objects.select_for_update().filter(team=membership.team, role=Role.ADMIN)
-    if membership.role == Role.ADMIN and not others.exclude(pk=membership.pk).exists():
+def _check_role(role: str) -> None:
+    if role not in Role.values:
+        raise Invalid.field("role", f"One of {', '.join(Role.values)}")
+
+
+def _locked_role(membership: Membership) -> str:
+    """The present role, read under the team's lock: two admins who demote each other at the same
+    moment would otherwise both find that one remains."""
+    Team.objects.select_for_update().get(pk=membership.team_id)
+    role = Membership.objects.filter(pk=membership.pk).values_list("role", flat=True).first()
+    if role is None:
+        raise Conflict(f"{membership.user.username} is no longer in this team.")
+    return role
+
+
+def _keep_an_admin(membership: Membership, role: str) -> None:
+    others = Membership.objects.filter(team=membership.team_id, role=Role.ADMIN)
+    if role == Role.ADMIN and not others.exclude(pk=membership.pk).exists():
         raise Conflict("A team keeps at least one admin. Make somebody else admin first.")
-
-
-def team_keep_answers(*, actor: Actor, policy: str) -> None:
-    """Which raw answers the team keeps from now on; what is stored already stays."""
-    actor.require(Action.TEAM_SETTINGS)
-    if policy not in KeepAnswers.values:
-        raise Invalid.field("keep_answers", f"One of {', '.join(KeepAnswers.values)}")
-    before, actor.team.keep_answers = actor.team.keep_answers, policy
-    actor.team.save(update_fields=["keep_answers"])
-    record(actor, "team.keep_answers", actor.team, before=before, after=policy)

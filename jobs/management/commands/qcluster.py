@@ -22,7 +22,7 @@ class Command(DjangoQCommand):  # type: ignore[misc]
         short = None
         if not name and not options.get("run_once"):
             # The queue's configuration is fixed when it is imported: another queue is another process.
-            short = subprocess.Popen(  # noqa: S603
+            short = subprocess.Popen(
                 [sys.executable, sys.argv[0], "qcluster"],
                 env={**os.environ, "Q_CLUSTER_NAME": queue.SHORT},
             )
