@@ -105,11 +105,23 @@ class LeanTransport:
                 body = await _read(response)
                 return HttpResponse(response.status, headers, decoded(body, headers))
             except BaseException:
-                response.close()  # and with it the connection, whatever is still to come on it
+                _throw_away(response)
                 raise
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def _throw_away(response: aiohttp.ClientResponse) -> None:
+    """Closes the connection, whatever is still to come on it.
+
+    `close` does it while the body is on its way. A connection whose body has come whole is in the
+    pool again by now, and only its protocol still leads to it.
+    """
+    response.close()
+    protocol = response._protocol
+    if protocol is not None:
+        protocol.close()
 
 
 def _sent_trace() -> aiohttp.TraceConfig:
