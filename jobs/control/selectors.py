@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 from django.utils import timezone
 
 from jobs.control.filters import SEARCH_ROWS, TABS, JobFilter, RecordFilter
@@ -294,6 +294,8 @@ class FailureGroup:
     message: str
     example_rows: list[int]
     suggestion: str
+    first_seen: datetime | None
+    last_seen: datetime | None
 
 
 def failure_groups(job: Job) -> list[FailureGroup]:
@@ -301,7 +303,7 @@ def failure_groups(job: Job) -> list[FailureGroup]:
     failed = Record.objects.filter(job_id=job.pk, failure_class__isnull=False)
     groups = (
         failed.values("failure_class", "fingerprint")
-        .annotate(count=Count("n"), first=Min("n"))
+        .annotate(count=Count("n"), first_seen=Min("finished_at"), last_seen=Max("finished_at"))
         .order_by("-count", "failure_class", "fingerprint")
     )
     total = sum(group["count"] for group in groups) or 1
@@ -322,6 +324,8 @@ def failure_groups(job: Job) -> list[FailureGroup]:
                 message=(examples[0][1] or "") if examples else "",
                 example_rows=[n for n, _ in examples],
                 suggestion=POLICIES[failure].suggestion,
+                first_seen=group["first_seen"],
+                last_seen=group["last_seen"],
             )
         )
     return found

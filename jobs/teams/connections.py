@@ -13,7 +13,6 @@ from jobs.providers.guard import AddressRefused, check_url
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.crypto import encrypt
-from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
 
 DEFAULT_BASE_URLS = {
@@ -56,7 +55,7 @@ def connection_save(
     if not 1 <= len(name) <= 100 or not name.isprintable():
         errors.append(FieldError(("name",), "1 to 100 characters"))
     clash = Connection.objects.filter(team=actor.team, name=name, removed_at__isnull=True)
-    if clash.exclude(pk=connection.pk if connection else None).exists():
+    if clash.exclude(pk=connection.pk if connection and connection.pk else 0).exists():
         errors.append(FieldError(("name",), _NAME_TAKEN))
     if kind not in ConnectionKind.values:
         raise Invalid(

@@ -59,7 +59,9 @@ class WorkerLine:
 def worker_list() -> list[WorkerLine]:
     """Processes seen of late, clusters first. They serve all teams."""
     now = timezone.now()
-    seen = Worker.objects.filter(seen_at__gt=now - WORKERS_SHOWN_FOR).order_by("kind", "host", "pid")
+    seen = Worker.objects.filter(seen_at__gt=now - WORKERS_SHOWN_FOR).order_by(
+        "kind", "host", "pid"
+    )
     return [WorkerLine(one, one.seen_at > now - WORKER_SEEN) for one in seen]
 
 
