@@ -158,9 +158,9 @@ def parquet(folder: Path, columns: dict[str, Any], name: str = "t.parquet", **op
 
 
 def parquet_with_huge_page(folder: Path) -> Path:
-    """A page that unpacks to some 200 MB in a file of some KB, honest in every header."""
+    """A page that unpacks to some 20 MB in a file of some KB, honest in its own header."""
     buffer = io.BytesIO()
-    column = pa.array(["x" * 200_000_000, "y"])
+    column = pa.array(["x" * 20_000_000, "y"])
     pq.write_table(pa.table({"a": column}), buffer, compression="zstd", use_dictionary=False)
     return file_of(folder, "page.parquet", buffer.getvalue())
 

@@ -112,7 +112,7 @@ def test_it_refuses_a_page_that_inflates_too_far(tmp_path: Path) -> None:
     path = parquet_with_huge_page(tmp_path)
     assert path.stat().st_size < 100_000
     with pytest.raises(ReadError, match="page of column “a” unpacks to"):
-        everything(path)
+        everything(path, limits=Limits(parquet_page_bytes=10_000_000))
 
 
 def test_it_stops_when_rows_unpack_to_more_than_the_file_can_hold(tmp_path: Path) -> None:
@@ -174,16 +174,18 @@ def test_it_says_that_a_cut_upload_is_damaged(tmp_path: Path, share: float) -> N
 
 
 def test_it_answers_flipped_bytes_with_an_error_or_with_rows(tmp_path: Path) -> None:
-    path = parquet(tmp_path, {"a": ["x", "yy"] * 20, "b": list(range(40))})
+    """The decoder's own reading of the footer ends the process over some of these files."""
+    columns = {"a": ["x", "yy"] * 20, "b": list(range(40)), "c": [[1, 2], None] * 20}
+    path = parquet(tmp_path, columns, store_schema=False)
     content = path.read_bytes()
     refused = 0
-    for place in range(4, len(content), 5):
+    for place in range(4, len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x2A]) + content[place + 1 :])
         try:
             everything(path)
         except ReadError:
             refused += 1
-    assert refused > 10
+    assert refused > 100
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

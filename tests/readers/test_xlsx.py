@@ -52,7 +52,7 @@ def test_it_gives_values_the_way_a_person_sees_them(tmp_path: Path) -> None:
         "spaces": "  é ",
     }
     assert type(row.values["whole"]) is int
-    assert "1 cells of the workbook hold an error" in reader.notices[0]
+    assert "1 cells of the workbook hold an error" in reader.detected.notices[0]
     assert reader.bytes_read == reader.bytes_total
 
 
@@ -64,7 +64,7 @@ def test_it_tells_about_formulas_without_a_saved_result(tmp_path: Path) -> None:
     )
     reader = opened(workbook(tmp_path, {"S": rows}))
     assert values(list(reader)) == [{"a": 1, "b": None}, {"a": 2, "b": None}]
-    assert "1 formulas have no saved result" in reader.notices[0]
+    assert "1 formulas have no saved result" in reader.detected.notices[0]
 
 
 def test_it_reads_the_first_sheet_and_lists_the_others(tmp_path: Path) -> None:

@@ -52,5 +52,9 @@ def read(
 ) -> Reader:
     """An iterator over `Row` and `BadRow` with `bytes_read`, `bytes_total`, `columns` and
     `notices`. Use it in a `with`, which closes the file when the iteration is left early.
-    Iterating raises ReadError."""
+    Iterating raises ReadError.
+
+    `detected` has to come from `detect` for this very file: there archives are inspected before
+    a parser that trusts them opens them.
+    """
     return _READERS[detected.format](path, detected, options, limits or Limits())

@@ -80,8 +80,10 @@ def _check_directory(members: list[zipfile.ZipInfo], limits: Limits) -> None:
 def _inflate(file: IO[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]:
     """What the part really unpacks to, however long that is; raises ReadError if the archive
     says something else."""
-    file.seek(member.header_offset)
-    header = file.read(_LOCAL_HEADER)
+    header = b""
+    if member.header_offset >= 0:
+        file.seek(member.header_offset)
+        header = file.read(_LOCAL_HEADER)
     if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
         raise ReadError(_DAMAGED)
     names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")

@@ -89,6 +89,16 @@ def _workbook(path: Path, ending: str, hint: Format | None, limits: Limits) -> D
     notices = list(_mismatch(ending, hint, "xlsx"))
     if found.macros:
         notices.append("The workbook has macros. They are not run; only values are read.")
+    if found.error_cells:
+        notices.append(
+            f"{found.error_cells:,} cells of the workbook hold an error such as #N/A; they are "
+            "read as empty."
+        )
+    if found.unsaved_formulas:
+        notices.append(
+            f"{found.unsaved_formulas:,} formulas have no saved result and are read as empty. "
+            "Open the workbook, save it, and upload it again."
+        )
     return Detected("xlsx", sheets=tuple(sheets), notices=tuple(notices))
 
 

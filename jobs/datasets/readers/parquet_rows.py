@@ -7,6 +7,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.datasets.readers.parquet_footer import DAMAGED, Footer, read_footer
 from jobs.datasets.readers.parquet_pages import ColumnPages, scan_pages
 from jobs.datasets.readers.parquet_values import column_reader, decoded_size
 from jobs.datasets.readers.rows import (
@@ -21,8 +22,7 @@ from jobs.datasets.readers.rows import (
 )
 
 _BATCH_ROWS = 4096
-_DAMAGED = "The Parquet file is damaged or was cut off. Write it again, and upload it."
-_ENCRYPTED = "The Parquet file is encrypted. Write it again without encryption."
+_ROW_BYTES = 64  # what any row costs whoever keeps it, also one of a single number
 
 
 @dataclass
@@ -38,58 +38,49 @@ class ParquetReader(Reader):
 
     def _rows(self) -> Iterator[Row | BadRow]:
         with self.path.open("rb") as file:
-            self._check_footer(file)
+            footer = read_footer(file, self.limits)
+            if not footer.rows:
+                raise ReadError("The file has columns but no rows.")
+            groups = [list(scan_pages(file, footer, group, self.limits)) for group in footer.groups]
             try:
-                yield from self._groups(file)
-            except (pa.ArrowException, OSError, pa.ArrowInvalid) as error:
-                told = _ENCRYPTED if "crypt" in str(error) else _DAMAGED
-                raise ReadError(told) from error
+                yield from self._groups(file, footer, groups)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise ReadError(DAMAGED) from error
 
-    def _check_footer(self, file: IO[bytes]) -> None:
-        file.seek(-8, 2)
-        tail = file.read(8)
-        if tail[4:] == b"PARE":
-            raise ReadError(_ENCRYPTED)
-        if tail[4:] != b"PAR1":
-            raise ReadError(_DAMAGED)
-        if int.from_bytes(tail[:4], "little") > self.limits.parquet_footer_bytes:
-            raise ReadError("The Parquet file's description of itself is too large to read.")
-        file.seek(0)
-
-    def _groups(self, file: IO[bytes]) -> Iterator[Row | BadRow]:
-        metadata = pq.ParquetFile(file).metadata
-        total = metadata.num_rows
-        if not total:
-            raise ReadError("The file has columns but no rows.")
-        groups = [
-            list(scan_pages(file, metadata.row_group(index), self.limits))
-            for index in range(metadata.num_row_groups)
-        ]
-        opened = self._opened(file, metadata, groups)
+    def _groups(
+        self, file: IO[bytes], footer: Footer, groups: list[list[ColumnPages]]
+    ) -> Iterator[Row | BadRow]:
+        opened = self._opened(file, footer, groups)
         number = 0
         for index, pages in enumerate(groups):
-            rows = self._batch_rows(metadata, index, pages)
+            rows = self._batch_rows(footer, footer.groups[index].rows, pages)
             for batch in opened.iter_batches(rows, row_groups=[index], use_threads=False):
                 self._count(batch)
                 for item in self._convert(batch, number):
                     number += 1
                     yield item
-                self._done = min(1.0, number / total)
+                self._done = min(1.0, number / footer.rows)
 
     def _opened(
-        self, file: IO[bytes], metadata: pq.FileMetaData, groups: list[list[ColumnPages]]
+        self, file: IO[bytes], footer: Footer, groups: list[list[ColumnPages]]
     ) -> pq.ParquetFile:
-        """Texts that have a dictionary stay in it while a batch is decoded: a text of 10 MB that a
-        million rows refer to is then there once."""
+        """Texts that all stand in a dictionary stay there while a batch is decoded: a text of
+        10 MB that a million rows refer to is then there once. (Of a column that only begins with
+        a dictionary the decoder would collect all values of the row group in it.)"""
         shared = [
-            metadata.schema.column(place).path
-            for place in range(metadata.num_columns)
-            if metadata.schema.column(place).physical_type == "BYTE_ARRAY"
-            and any(pages[place].dictionary for pages in groups)
+            leaf.path
+            for place, leaf in enumerate(footer.leaves)
+            if leaf.is_text
+            and all(
+                pages[place].dictionary_bytes and pages[place].only_dictionary for pages in groups
+            )
         ]
-        opened = pq.ParquetFile(
-            file, read_dictionary=shared, pre_buffer=False, buffer_size=256 * 1024
-        )
+        try:
+            opened = pq.ParquetFile(
+                file, read_dictionary=shared, pre_buffer=False, buffer_size=256 * 1024
+            )
+        except (LookupError, ValueError) as error:  # names that the two readings take differently
+            raise ReadError(DAMAGED) from error
         schema = opened.schema_arrow
         check_names([name.strip() for name in schema.names], self.limits, None)
         self._columns = {name.strip(): None for name in schema.names}
@@ -99,19 +90,23 @@ class ParquetReader(Reader):
         }
         return opened
 
-    def _batch_rows(self, metadata: pq.FileMetaData, index: int, pages: list[ColumnPages]) -> int:
+    def _batch_rows(self, footer: Footer, rows: int, pages: list[ColumnPages]) -> int:
         """So many rows that their pages' shares stay within the batch's bytes."""
-        rows = max(1, metadata.row_group(index).num_rows)
         row_bytes = 1.0
-        for place, column in enumerate(pages):
-            per_row = column.value_bytes
-            if metadata.schema.column(place).max_repetition_level:
-                # Lists: how many values a row has is known only on average.
-                per_row = max(per_row, 4 * max(column.bytes, 8 * column.values) / rows)
-            row_bytes += per_row
+        for leaf, column in zip(footer.leaves, pages, strict=True):
+            per_value = column.value_bytes
+            if leaf.is_text and not column.only_dictionary:
+                # One value could be all of the dictionary, and each row could refer to it: not
+                # likely, so that a batch may then be 16 times as large.
+                per_value = max(per_value, column.dictionary_bytes / 16)
+            if leaf.repeated:
+                # How many values a row has is known only on average.
+                per_value = max(per_value, 8.0) * 4 * max(1.0, column.values / max(1, rows))
+            row_bytes += per_value
         return max(1, min(_BATCH_ROWS, int(self.limits.parquet_batch_bytes / row_bytes)))
 
     def _count(self, batch: pa.RecordBatch) -> None:
+        self._decoded += _ROW_BYTES * batch.num_rows
         self._decoded += sum(decoded_size(column) for column in batch.columns)
         most = min(
             self.limits.decoded_bytes,

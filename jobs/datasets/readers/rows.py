@@ -37,9 +37,9 @@ class Limits:
     # The parser holds the sheet's used rectangle in memory, about 40 bytes a cell.
     sheet_cells: int = 10_000_000
     # Parquet: a page is inflated as a whole, rows are decoded in batches.
-    parquet_footer_bytes: int = 64 * MIB
+    parquet_footer_bytes: int = 32 * MIB
     parquet_pages: int = 200_000
-    parquet_page_bytes: int = 128 * MIB
+    parquet_page_bytes: int = 256 * MIB
     parquet_page_values: int = 16_000_000
     parquet_batch_bytes: int = 16 * MIB
     decoded_bytes: int = 8 * 1024 * MIB
