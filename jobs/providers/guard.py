@@ -70,7 +70,7 @@ def check_address(address: str, allow_private: bool) -> None:
     ip = _reached(ipaddress.ip_address(address.split("%", 1)[0]))
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified or _is_metadata(ip):
         raise AddressRefused(f"{ip} is a link-local or special address and never allowed")
-    if ip.is_reserved and not ip.is_private:
+    if ip.is_reserved and not ip.is_loopback:
         raise AddressRefused(f"{ip} is a reserved address and never allowed")
     if not ip.is_global and not allow_private:
         raise AddressRefused(
