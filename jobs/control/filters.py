@@ -16,10 +16,11 @@ TABS = {
     "all": tuple(JobStatus),
     "active": (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING),
     "paused": (JobStatus.PAUSED,),
-    "failures": (JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED),
+    "failures": tuple(JobStatus),  # narrowed by WITH_FAILURES: a running job can have some, too
     "done": (JobStatus.COMPLETED,),
     "cancelled": (JobStatus.CANCELLED,),
 }
+WITH_FAILURES = Q(failed__gt=0) | Q(status=JobStatus.FAILED)
 RECORD_STATUSES = {status.label: status for status in RecordStatus}
 # A search without an index looks at so many records at most; the page says so.
 SEARCH_ROWS = 20_000
@@ -40,6 +41,8 @@ class JobFilter:
     def parse(cls, query: Mapping[str, str]) -> "JobFilter":
         """Unknown values mean no filter: a link from yesterday still opens."""
         tab = query.get("tab", "all")
+        if query.get("status") == "failed":  # the failures badge leads here
+            tab = "failures"
         return cls(
             tab=tab if tab in TABS else "all",
             template=query.get("template", "")[:40],
@@ -67,7 +70,9 @@ class JobFilter:
         )
 
     def apply(self, jobs: QuerySet[Job], *, with_tab: bool = True) -> QuerySet[Job]:
-        if with_tab and self.tab != "all":
+        if with_tab and self.tab == "failures":
+            jobs = jobs.filter(WITH_FAILURES)
+        elif with_tab and self.tab != "all":
             jobs = jobs.filter(status__in=TABS[self.tab])
         if self.template:
             jobs = jobs.filter(template_version__template__public_id=self.template)

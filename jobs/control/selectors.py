@@ -11,7 +11,13 @@ import orjson
 from django.db.models import Count, Max, Min, QuerySet
 from django.utils import timezone
 
-from jobs.control.filters import SEARCH_ROWS, TABS, JobFilter, RecordFilter
+from jobs.control.filters import (
+    SEARCH_ROWS,
+    TABS,
+    WITH_FAILURES,
+    JobFilter,
+    RecordFilter,
+)
 from jobs.datasets.selectors import original_values, row_values
 from jobs.engine.plan import CannotRun, make_plan
 from jobs.engine.records import Claimed
@@ -56,12 +62,17 @@ def job_page(
 
 def tab_counts(team: Team, chosen: JobFilter) -> dict[str, int]:
     """How many jobs each tab holds under the same filters."""
-    by_status = dict(
+    by_status, with_failures = {}, 0
+    counted = (
         chosen.apply(Job.objects.filter(team=team), with_tab=False)
         .values_list("status")
-        .annotate(n=Count("id"))
+        .annotate(n=Count("id"), failing=Count("id", filter=WITH_FAILURES))
     )
-    return {tab: sum(by_status.get(s.value, 0) for s in states) for tab, states in TABS.items()}
+    for status, n, failing in counted:
+        by_status[status] = n
+        with_failures += failing
+    counts = {tab: sum(by_status.get(s.value, 0) for s in states) for tab, states in TABS.items()}
+    return {**counts, "failures": with_failures}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,10 +75,17 @@ PAGES: dict[str, Rule] = {
     "jobs": Action.JOB_READ,
     "job": Action.JOB_READ,
     "job_new": Action.JOB_LAUNCH,
+    "job_estimate": Action.JOB_LAUNCH,
+    "job_pause": Action.JOB_CONTROL,
+    "job_resume": Action.JOB_CONTROL,
+    "job_cancel": Action.JOB_CONTROL,
+    "job_results": Action.JOB_READ,
     "record": Action.JOB_READ,
     "failures": Action.JOB_READ,
     "replay": Action.JOB_READ,
+    "replay_new": Action.RECORD_REPLAY,
     "costs": Action.COST_READ,
+    "costs_csv": Action.COST_READ,
 }
 # By the operation's id in the OpenAPI document.
 OPERATIONS: dict[str, Rule] = {}

@@ -20,7 +20,7 @@ from jobs.money import price_to_usd
 from jobs.teams.access import job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
-from jobs.web.job_frame import job_frame
+from jobs.web.job_frame import FRAME, job_frame
 from jobs.web.live import answer, is_poll
 from jobs.web.pages import PageRequest, go_to, page
 from jobs.web.records import record_list
@@ -41,7 +41,7 @@ def job(request: PageRequest, job_id: str) -> HttpResponseBase:
     if not is_poll(request):
         part = {"records": record_list, "activity": _activity, "config": _config}[tab]
         context |= part(request, found)
-    return answer(request, f"jobs/{tab}.html", context, tag)
+    return answer(request, f"jobs/{tab}.html", context, tag, live_in=FRAME)
 
 
 def _activity(request: PageRequest, found: Job) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from jobs.web.context import Shell
 from jobs.web.live import tag_of
 from jobs.web.pages import PageRequest
 
+# The pages of a job inherit their live part from here.
+FRAME = "jobs/frame.html"
 NEEDS = {
     "pause": Action.JOB_CONTROL,
     "resume": Action.JOB_CONTROL,

@@ -32,6 +32,8 @@ def jobs(request: PageRequest) -> HttpResponse:
     team = request.actor.team
     query = {name: str(value) for name, value in request.GET.items()}
     chosen = JobFilter.parse(query)
+    query = {**query, "tab": chosen.tab}
+    query.pop("status", None)
     before = _cursor(team, query.get("before", ""))
     found = job_page(team, chosen, before, PAGE + 1)
     more = len(found) > PAGE

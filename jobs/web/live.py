@@ -21,16 +21,21 @@ def tag_of(*shown: object) -> str:
 
 
 def answer(
-    request: PageRequest, template: str, context: dict[str, object], tag: str
+    request: PageRequest,
+    template: str,
+    context: dict[str, object],
+    tag: str,
+    live_in: str = "",
 ) -> HttpResponse:
     """The page, its live part, or 304 when the poller has this very state already.
 
-    `context` need not hold what only the page's rest shows when `is_poll(request)`.
+    `live_in` names the template that defines the part `live`, where the page inherits it. `context`
+    need not hold what only the page's rest shows when `is_poll(request)`.
     """
     if not is_poll(request):
         return render(request, template, {**context, "tag": tag})
     if request.headers.get("HX-PTag") == tag:
         return HttpResponse(status=304)
-    response = render(request, f"{template}#live", {**context, "tag": tag})
+    response = render(request, f"{live_in or template}#live", {**context, "tag": tag})
     response["HX-PTag"] = tag
     return response
