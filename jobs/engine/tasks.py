@@ -16,7 +16,7 @@ from jobs.engine.replaying import replay_chunk
 from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
 from jobs.engine.workers import register_worker
-from jobs.providers.transport import LeanTransport
+from jobs.providers.transport_kinds import make_transport
 
 
 def run_slice() -> None:
@@ -31,8 +31,10 @@ def run_slice() -> None:
         return queue.stopping.is_set() or os.getppid() != parent
 
     async def session() -> None:
-        transport = LeanTransport(
-            allow_private=settings.ALLOW_PRIVATE_ADDRESSES, max_connections=CEILING * 2
+        transport = make_transport(
+            settings.TRANSPORT,
+            allow_private=settings.ALLOW_PRIVATE_ADDRESSES,
+            max_connections=CEILING * 2,
         )
         try:
             await Slice(

@@ -9,6 +9,7 @@ import os
 import zlib
 from types import SimpleNamespace
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
@@ -69,6 +70,8 @@ class LeanTransport:
             headers={"accept-encoding": "identity"},
             trace_configs=[_sent_trace()],
         )
+        # By connection: the provider's id of the last answer on it, and a hash of its body.
+        self._last: WeakKeyDictionary[asyncio.BaseProtocol, tuple[str, int]] = WeakKeyDictionary()
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         progress = SimpleNamespace(sent=False)
@@ -103,10 +106,25 @@ class LeanTransport:
                 headers = joined_headers(response)
                 check_echo(request, headers)
                 body = await _read(response)
+                self._check_new(response, headers, body)
                 return HttpResponse(response.status, headers, decoded(body, headers))
             except BaseException:
                 _throw_away(response)
                 raise
+
+    def _check_new(
+        self, response: aiohttp.ClientResponse, headers: dict[str, str], body: bytes
+    ) -> None:
+        """Raises where the answer is the connection's last one once more: a copy that came after
+        the next request had left. Not guaranteed where a server gives its answers no id."""
+        name = headers.get("x-request-id") or headers.get("request-id")
+        protocol = response._protocol
+        if name is None or protocol is None:
+            return
+        mark = (name, hash(body))
+        if self._last.get(protocol) == mark:
+            raise _OddAnswerError("The answer is an earlier one once more and was not believed")
+        self._last[protocol] = mark
 
     async def close(self) -> None:
         await self._session.close()

@@ -362,6 +362,30 @@ def test_it_hands_no_second_answer_to_the_next_request(together: bool) -> None:
     run(test, twice)
 
 
+def test_it_hands_no_second_answer_to_a_request_that_has_left_already() -> None:
+    first = answer(b'{"for": "first"}', "x-request-id: req_1")
+
+    async def test(there: StandIn, transport: LeanTransport) -> None:
+        assert (await transport.send(there.request("first"), 5)).body == b'{"for": "first"}'
+        with pytest.raises(TransportError, match="once more") as raised:
+            await transport.send(there.request("second"), 5)
+        assert raised.value.sent
+        assert (await transport.send(there.request("third"), 5)).body == b'{"good": 1}'
+        assert [asked.connection for asked in there.asked] == [0, 0, 1]
+
+    run(test, saying(first), saying(first, named("second")), saying(GOOD))
+
+
+def test_it_takes_the_same_answer_twice_if_it_is_another_one() -> None:
+    async def test(there: StandIn, transport: LeanTransport) -> None:
+        for _ in range(3):
+            assert (await transport.send(there.request(), 5)).body == b"{}"
+        assert there.connections == 1
+
+    run(test, *(saying(answer(b"{}", f"x-request-id: req_{i}")) for i in range(3)))
+    run(test, saying(answer(b"{}")))
+
+
 def test_it_hands_no_late_answer_to_the_next_request() -> None:
     late = asyncio.Event()
 
