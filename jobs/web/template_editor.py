@@ -1,0 +1,211 @@
+"""The template editor: checked as one types, tried for real on some rows, saved as a version."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from jobs.control.try_out import MAX_ROWS, TryResult, template_try
+from jobs.errors import Invalid
+from jobs.models import Connection, Dataset, DatasetStatus, PromptTemplate, TemplateVersion
+from jobs.prompts.schema import FORM_TYPES
+from jobs.prompts.selectors import PreviewRow, VariableUse, preview, variable_use
+from jobs.prompts.services import draft_errors, template_save
+from jobs.prompts.template import PromptText, TemplateFault
+from jobs.teams.access import Actor, connection_for, dataset_for, template_version_for
+from jobs.teams.policy import Action
+from jobs.web.models_known import known_models
+from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.template_form import EditorForm
+
+
+@page(Action.TEMPLATE_WRITE, methods=("GET", "POST"))
+def template_new(request: PageRequest) -> HttpResponse:
+    """An empty editor, or one filled in from `?from=` another template."""
+    source = None
+    if request.GET.get("from"):
+        source = template_version_for(request.actor, request.GET["from"])
+    return _editor(request, None, source)
+
+
+@page(Action.TEMPLATE_WRITE, methods=("GET", "POST"))
+def template_edit(request: PageRequest, template_id: str) -> HttpResponse:
+    """The latest version in the editor, or `?version=`; saving makes the next one."""
+    number = request.GET.get("version", "")[:9]
+    version = template_version_for(
+        request.actor, template_id, int(number) if number.isdecimal() else None
+    )
+    return _editor(request, version.template, version)
+
+
+def _editor(
+    request: PageRequest, template: PromptTemplate | None, version: TemplateVersion | None
+) -> HttpResponse:
+    if request.method != "POST":
+        form = EditorForm.from_version(version)
+        if template is None:
+            form.name = ""
+        return render(request, "templates/editor.html", _context(request, form, template, version))
+    form = EditorForm.from_post(request.POST)
+    if template is not None:
+        form.name = template.name
+    action = request.POST.get("action", "check")
+    if action == "save":
+        saved = _save(request, form)
+        if saved is not None:
+            return saved
+    context = _context(request, form, template, version)
+    if action == "try":
+        context["results"] = _try(request, form, template, context)
+    if action in ("check", "try"):
+        form.take(_draft_errors(form))
+    context["error"] = form.error()
+    part = {"section#check": "#check", "section#tried": "#tried"}.get(request.htmx.target or "", "")
+    status = 422 if form.errors and not part else 200
+    return render(request, f"templates/editor.html{part}", context, status=status)
+
+
+def _draft_errors(form: EditorForm) -> list[Any]:
+    return draft_errors(
+        system=form.system, user=form.user, output_schema=form.schema(), rules=form.rules()
+    )
+
+
+def _save(request: PageRequest, form: EditorForm) -> HttpResponse | None:
+    schema, rules, defaults = form.schema(), form.rules(), form.defaults()
+    if form.errors:
+        return None
+    try:
+        version, created = template_save(
+            actor=request.actor,
+            name=form.name,
+            system=form.system,
+            user=form.user,
+            output_schema=schema,
+            rules=rules,
+            defaults=defaults,
+        )
+    except Invalid as fault:
+        form.take(fault.errors)
+        return None
+    url = reverse("template", args=[version.template.public_id])
+    words = (
+        f"Saved version {version.version} of “{version.template.name}”."
+        if created
+        else f"Nothing changed: version {version.version} stays the latest."
+    )
+    messages.success(request, words, extra_tags=url)
+    return go_to(request, url)
+
+
+def _try(
+    request: PageRequest,
+    form: EditorForm,
+    template: PromptTemplate | None,
+    context: dict[str, Any],
+) -> list[TryResult]:
+    """Real calls with what stands in the editor. Faults go beside their fields."""
+    dataset, connection = context["dataset"], _connection(request)
+    if dataset is None:
+        form.fault("try", "Choose a dataset to take rows from")
+    if connection is None:
+        form.fault("try", "Choose a connection")
+    rows = _rows(request.POST.get("try_rows", "1"))
+    if not rows:
+        form.fault("try", f"Name 1 to {MAX_ROWS} rows, such as 1, 5, 9")
+    schema, rules, defaults = form.schema(), form.rules(), form.defaults()
+    if form.errors or dataset is None or connection is None:
+        return []
+    try:
+        return template_try(
+            actor=request.actor,
+            template=template,
+            system=form.system,
+            user=form.user,
+            output_schema=schema,
+            rules=rules,
+            dataset=dataset,
+            rows=rows,
+            connection=connection,
+            model=request.POST.get("try_model", ""),
+            parameters=defaults,
+        )
+    except Invalid as fault:
+        for error in fault.errors:
+            known = str(error.loc[0]) in ("system", "user", "output_schema", "rules")
+            if known:
+                form.take([error])
+            else:
+                form.fault("try", f"{error.loc[0]}: {error.msg}")
+        return []
+
+
+def _rows(text: str) -> list[int]:
+    numbers = [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
+    if not all(part.isdecimal() and len(part) < 10 for part in numbers):
+        return []
+    return list(dict.fromkeys(int(part) for part in numbers))[: MAX_ROWS + 1]
+
+
+def _connection(request: PageRequest) -> Connection | None:
+    chosen = request.POST.get("try_connection", "")
+    return connection_for(request.actor, chosen) if chosen else None
+
+
+def _context(
+    request: PageRequest,
+    form: EditorForm,
+    template: PromptTemplate | None,
+    version: TemplateVersion | None,
+) -> dict[str, Any]:
+    actor = request.actor
+    given = request.POST if request.method == "POST" else request.GET
+    datasets = ready_datasets(actor)
+    chosen = given.get("dataset", "")
+    dataset = dataset_for(actor, chosen) if chosen else datasets.first()
+    number = given.get("row", "1")
+    row = int(number) if number.isdecimal() and 0 < len(number) < 10 else 1
+    shown, use, fault = _checked(form, dataset, row)
+    last = Connection.objects.filter(team=actor.team, removed_at__isnull=True).order_by("name")
+    return {
+        "form": form,
+        "error": form.error(),
+        "template": template,
+        "version": version,
+        "types": FORM_TYPES,
+        "datasets": datasets,
+        "dataset": dataset,
+        "row": row,
+        "shown": shown,
+        "use": use,
+        "fault": fault,
+        "total_tokens": shown.tokens * dataset.rows if shown and dataset else None,
+        "connections": last,
+        "try_connection": given.get("try_connection", ""),
+        "try_model": given.get("try_model", ""),
+        "try_rows": given.get("try_rows", "1, 2, 3"),
+        "models": known_models(actor.team),
+        "max_rows": MAX_ROWS,
+    }
+
+
+def ready_datasets(actor: Actor) -> QuerySet[Dataset]:
+    """What a template can be held against, newest first."""
+    return Dataset.objects.filter(team=actor.team, status=DatasetStatus.READY).order_by("-pk")
+
+
+def _checked(
+    form: EditorForm, dataset: Dataset | None, row: int
+) -> tuple[PreviewRow | None, VariableUse | None, TemplateFault | None]:
+    """The row as the model would see it, how variables meet columns, or why neither can be told."""
+    try:
+        prompt = PromptText.compile(form.system, form.user)
+    except TemplateFault as fault:
+        return None, None, fault
+    use = variable_use(prompt, dataset)
+    if dataset is None:
+        return None, use, None
+    return preview(prompt=prompt, dataset=dataset, rows=[row])[0], use, None

@@ -1,0 +1,105 @@
+"""Templates: the list, one with its versions, and what changed between two."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from jobs.errors import Invalid
+from jobs.prompts.selectors import diff_versions, team_templates, version_figures
+from jobs.prompts.services import template_archive, template_rename
+from jobs.teams.access import template_for, template_version_for
+from jobs.teams.policy import Action
+from jobs.web.pages import PageRequest, go_to, page
+
+PAGE = 50
+
+
+@page(Action.TEMPLATE_READ)
+def templates(request: PageRequest) -> HttpResponse:
+    """The team's templates, the latest used first; `?q=` searches, `?archived=1` shows put-away
+    ones."""
+    text = request.GET.get("q", "").strip()[:200]
+    archived = request.GET.get("archived") == "1"
+    found = team_templates(request.actor.team, archived=archived, text=text)
+    start = request.GET.get("start", "0")
+    at = int(start) if start.isdecimal() and len(start) < 7 else 0
+    listed = list(found[at : at + PAGE + 1])
+    rows = [(template, version_figures(template)) for template in listed[:PAGE]]
+    return render(
+        request,
+        "templates/list.html",
+        {
+            "rows": [(template, figures[0] if figures else None) for template, figures in rows],
+            "q": text,
+            "archived": archived,
+            "previous": max(0, at - PAGE) if at else None,
+            "next": at + PAGE if len(listed) > PAGE else None,
+            "may_write": request.actor.may(Action.TEMPLATE_WRITE),
+        },
+    )
+
+
+@page(Action.TEMPLATE_READ)
+def template(request: PageRequest, template_id: str) -> HttpResponse:
+    """One version in full (`?version=`, else the latest), and all of them with their figures."""
+    number = request.GET.get("version", "")[:9]
+    version = template_version_for(
+        request.actor, template_id, int(number) if number.isdecimal() else None
+    )
+    return render(request, "templates/template.html", _template_context(request, version))
+
+
+def _template_context(request: PageRequest, version: Any) -> dict[str, Any]:
+    return {
+        "template": version.template,
+        "version": version,
+        "figures": version_figures(version.template),
+        "may_write": request.actor.may(Action.TEMPLATE_WRITE),
+    }
+
+
+@page(Action.TEMPLATE_READ)
+def template_diff(request: PageRequest, template_id: str, before: int, after: int) -> HttpResponse:
+    """What changed from one version to another, line by line."""
+    old = template_version_for(request.actor, template_id, before)
+    new = template_version_for(request.actor, template_id, after)
+    context = {
+        "template": new.template,
+        "before": old,
+        "after": new,
+        "parts": diff_versions(old, new),
+        "versions": range(new.template.latest_version, 0, -1),
+    }
+    return render(request, "templates/diff.html", context)
+
+
+@page(Action.TEMPLATE_WRITE, methods=("POST",))
+def rename(request: PageRequest, template_id: str) -> HttpResponse:
+    found = template_for(request.actor, template_id)
+    url = reverse("template", args=[found.public_id])
+    try:
+        template_rename(actor=request.actor, template=found, name=request.POST.get("name", ""))
+    except Invalid as fault:
+        version = template_version_for(request.actor, template_id)
+        context = {
+            **_template_context(request, version),
+            "rename_error": fault.errors[0].msg,
+            "typed_name": request.POST.get("name", ""),
+        }
+        return render(request, "templates/template.html", context, status=422)
+    messages.success(request, "Renamed.", extra_tags=url)
+    return go_to(request, url)
+
+
+@page(Action.TEMPLATE_WRITE, methods=("POST",))
+def archive(request: PageRequest, template_id: str) -> HttpResponse:
+    found = template_for(request.actor, template_id)
+    archived = request.POST.get("archived") == "1"
+    template_archive(actor=request.actor, template=found, archived=archived)
+    url = reverse("template", args=[found.public_id])
+    words = "put away; its jobs and versions stay" if archived else "taken out again"
+    messages.success(request, f"“{found.name}” is {words}.", extra_tags=url)
+    return go_to(request, url)
