@@ -3,8 +3,8 @@
 from typing import Any
 
 from jobs.failures import FailureClass
+from jobs.providers.classification import classify
 from jobs.providers.errors import (
-    classify,
     error_fields,
     error_outcome,
     message_of,
