@@ -14,7 +14,7 @@ HOOKS = sorted((STATIC / "js").glob("*.js"))
 FORBIDDEN = {
     "an inline style": r"\sstyle\s*=|<style",
     "an inline script": r"<script(?![^>]*\ssrc=)",
-    "an event attribute": r"\son[a-z]+\s*=",
+    "an event attribute": r"\son[a-z]+\s*=\s*[\"']",
     "hx-on or js:": r"hx-on|[\"']js:",
     "a trigger filter": r"hx-trigger=\"[^\"]*\[",
     "unescaped output": r"\|\s*safe\b|autoescape\s+off",
