@@ -10,7 +10,14 @@ from django.urls import reverse
 
 from jobs.control.try_out import MAX_ROWS, TryResult, template_try
 from jobs.errors import Invalid
-from jobs.models import Connection, Dataset, DatasetStatus, PromptTemplate, TemplateVersion
+from jobs.models import (
+    Connection,
+    Dataset,
+    DatasetStatus,
+    Job,
+    PromptTemplate,
+    TemplateVersion,
+)
 from jobs.prompts.schema import FORM_TYPES
 from jobs.prompts.selectors import PreviewRow, VariableUse, preview, variable_use
 from jobs.prompts.services import draft_errors, template_save
@@ -169,7 +176,9 @@ def _context(
     number = given.get("row", "1")
     row = int(number) if number.isdecimal() and 0 < len(number) < 10 else 1
     shown, use, fault = _checked(form, dataset, row)
-    last = Connection.objects.filter(team=actor.team, removed_at__isnull=True).order_by("name")
+    connections = Connection.objects.filter(team=actor.team, removed_at__isnull=True)
+    # The usual choice is what the last job used.
+    last = Job.objects.filter(team=actor.team, connection__in=connections).order_by("-pk").first()
     return {
         "form": form,
         "error": form.error(),
@@ -183,9 +192,9 @@ def _context(
         "use": use,
         "fault": fault,
         "total_tokens": shown.tokens * dataset.rows if shown and dataset else None,
-        "connections": last,
-        "try_connection": given.get("try_connection", ""),
-        "try_model": given.get("try_model", ""),
+        "connections": connections.order_by("name"),
+        "try_connection": given.get("try_connection", last.connection.public_id if last else ""),
+        "try_model": given.get("try_model", last.model if last else ""),
         "try_rows": given.get("try_rows", "1, 2, 3"),
         "models": known_models(actor.team),
         "max_rows": MAX_ROWS,

@@ -1,5 +1,6 @@
 """Templates: the list, one with its versions, and what changed between two."""
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -56,9 +57,16 @@ def _template_context(request: PageRequest, version: Any) -> dict[str, Any]:
     return {
         "template": version.template,
         "version": version,
+        "schema": _json(version.output_schema),
+        "rules": _json(version.rules),
+        "defaults": _json(version.defaults),
         "figures": version_figures(version.template),
         "may_write": request.actor.may(Action.TEMPLATE_WRITE),
     }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
 
 
 @page(Action.TEMPLATE_READ)
