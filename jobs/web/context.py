@@ -67,7 +67,9 @@ class Shell:
         if self.user is None:
             return None
         since = timezone.now() - CLUSTER_SEEN
-        return sum(int(one.detail.get("workers", 1)) for one in self._clusters if one.seen_at > since)
+        return sum(
+            int(one.detail.get("workers", 1)) for one in self._clusters if one.seen_at > since
+        )
 
     @cached_property
     def worker_heartbeat_age_s(self) -> float | None:

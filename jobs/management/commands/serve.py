@@ -61,9 +61,7 @@ class Command(BaseCommand):
 
     def _start(self, name: str) -> "subprocess.Popen[bytes]":
         # A session of its own: Ctrl-C reaches this process alone, which ends the others in order.
-        return subprocess.Popen(
-            self.commands[name], env=self.environment, start_new_session=True
-        )
+        return subprocess.Popen(self.commands[name], env=self.environment, start_new_session=True)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

@@ -1,0 +1,70 @@
+"""Settings: one's own API tokens."""
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.views.decorators.cache import never_cache
+
+from jobs.models import Role
+from jobs.teams.access import token_for
+from jobs.teams.audit import record
+from jobs.teams.policy import Action
+from jobs.teams.selectors import token_list
+from jobs.teams.tokens import token_create, token_revoke
+from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.settings_shared import settings_page
+
+TAB = "settings_tokens"
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        max_length=100, help_text="What will use it, so that you know later which one to revoke."
+    )
+    role = forms.ChoiceField(
+        help_text="The most it may do; never more than you may yourself at the time of a call."
+    )
+
+    def __init__(self, *args: object, most: Role, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        within = [role for role in Role if role.rank <= most.rank]
+        self.fields["role"].choices = [(role.value, role.label) for role in within]  # type: ignore[attr-defined]
+
+
+@page(Action.TOKEN_OWN)
+def tokens(request: PageRequest) -> HttpResponseBase:
+    return settings_page(request, "tokens.html", TAB, {"tokens": token_list(request.actor)})
+
+
+@page(Action.TOKEN_OWN, methods=("GET", "POST"))
+@never_cache
+def token_new(request: PageRequest) -> HttpResponseBase:
+    actor = request.actor
+    form = TokenForm(request.POST or None, most=actor.role)
+    if request.method == "POST" and form.is_valid():
+        token, raw = token_create(
+            user=actor.user,
+            team=actor.team,
+            role=Role(form.cleaned_data["role"]),
+            name=form.cleaned_data["name"],
+        )
+        record(actor, "token.create", token, name=token.name, role=token.role)
+        # In this answer alone: a redirect would need the token stored somewhere.
+        return settings_page(request, "token_created.html", TAB, {"token": token, "raw": raw})
+    return settings_page(
+        request,
+        "token_new.html",
+        TAB,
+        {"form": form},
+        status=422 if request.method == "POST" else 200,
+    )
+
+
+@page(Action.TOKEN_OWN, methods=("POST",))
+def token_take_back(request: PageRequest, public_id: str) -> HttpResponseBase:
+    token = token_for(request.actor, public_id)
+    token_revoke(token)
+    record(request.actor, "token.revoke", token, name=token.name)
+    messages.success(request, f"Revoked {token.name or token.prefix}.")
+    return go_to(request, resolve_url(TAB))
