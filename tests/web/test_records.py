@@ -1,0 +1,139 @@
+"""Records: the list's filters and pages, one record's page, editing and replaying it."""
+
+import pytest
+
+from jobs.control.selectors import PAGE
+from jobs.models import Attempt, Job, JobStatus, Record, Replay, RowEdit
+from tests.cast import cast  # noqa: F401
+from tests.web.reading import Page, assert_harmless, queries, tag_with, tags, text
+from tests.web.work import Work, work  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+
+
+def _rows(page: Page) -> list[int]:
+    opened = [one for one in tags(page, "a") if "data-row-open" in one]
+    return [int((one["href"] or "").split("/records/")[1].split("/")[0]) for one in opened]
+
+
+@pytest.fixture
+def ended(work: Work) -> Job:  # noqa: F811
+    """Rows 1 and 2 succeeded, 3 to 5 failed."""
+    return work.job(succeeded=2, failed=3, status=JobStatus.COMPLETED_WITH_FAILURES)
+
+
+def test_it_filters_by_the_query_string(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/"
+    Record.objects.filter(job=ended, n=5).update(failure_class="timeout", fingerprint="f" * 12)
+    assert _rows(work.olivia.get(url)) == [1, 2, 3, 4, 5]
+    assert _rows(work.olivia.get(f"{url}?status=failed")) == [3, 4, 5]
+    assert _rows(work.olivia.get(f"{url}?status=succeeded")) == [1, 2]
+    assert _rows(work.olivia.get(f"{url}?failure_class=timeout")) == [5]
+    assert _rows(work.olivia.get(f"{url}?fingerprint={'f' * 12}")) == [5]
+    assert _rows(work.olivia.get(f"{url}?q=ticket+4")) == [4]
+    assert _rows(work.olivia.get(f"{url}?status=nonsense&failure_class=%27--")) == [1, 2, 3, 4, 5]
+
+
+def test_nothing_matches_offers_to_clear_the_filters(work: Work, ended: Job) -> None:  # noqa: F811
+    page = work.olivia.get(f"/jobs/{ended.public_id}/?failure_class=timeout")
+    assert "No records match these filters" in text(page)
+    assert "Clear filters" in text(page)
+
+
+def test_a_job_whose_rows_are_not_ready_says_so(work: Work) -> None:  # noqa: F811
+    job = work.job(status=JobStatus.QUEUED)
+    assert "No rows yet" in text(work.olivia.get(f"/jobs/{job.public_id}/"))
+
+
+def test_pages_walk_the_rows_and_keep_the_filter(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=PAGE + 7, status=JobStatus.COMPLETED)
+    url = f"/jobs/{job.public_id}/"
+    following = tag_with(work.olivia.get(f"{url}?status=succeeded"), "a", rel="next")["href"]
+    assert following == f"?status=succeeded&after={PAGE}"
+    assert _rows(work.olivia.get(url + following)) == list(range(PAGE + 1, PAGE + 8))
+
+
+def test_hostile_input_and_output_stay_text(work: Work, ended: Job) -> None:  # noqa: F811
+    for n in (1, 3):
+        assert_harmless(work.olivia.get(f"/jobs/{ended.public_id}/records/{n}/"))
+    assert_harmless(work.olivia.get(f"/jobs/{ended.public_id}/"))
+
+
+def test_a_record_shows_input_prompt_output_and_attempts(work: Work, ended: Job) -> None:  # noqa: F811
+    page = text(work.olivia.get(f"/jobs/{ended.public_id}/records/3/"))
+    for words in (
+        "Row 3",
+        "You tag tickets.",
+        "Ticket: Ticket 3",
+        "Model refused",
+        "No result",
+        "first try",
+        "Answer of attempt 1",
+        "Request as it would be sent now",
+    ):
+        assert words in page
+
+
+def test_previous_and_next_stay_within_the_filter(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/records"
+    page = work.olivia.get(f"{url}/4/?status=failed")
+    assert tag_with(page, "a", rel="prev")["href"] == f"{url}/3/?status=failed"
+    assert tag_with(page, "a", rel="next")["href"] == f"{url}/5/?status=failed"
+    first = work.olivia.get(f"{url}/3/?status=failed")
+    assert not [one for one in tags(first, "a") if one.get("rel") == "prev"]
+
+
+def test_a_record_that_did_not_fail_cannot_be_replayed_and_says_why(
+    work: Work,  # noqa: F811
+    ended: Job,
+) -> None:
+    page = text(work.olivia.get(f"/jobs/{ended.public_id}/records/1/"))
+    assert "The record is succeeded; only failed ones are replayed" in page
+    assert "Replay with this row" not in page
+
+
+def test_an_edited_row_is_replayed_and_only_the_changes_count(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/records/3/"
+    typed = {"nonce": "n1", "column-0": "A kinder subject", "column-1": "3"}
+    answer = work.olivia.post(url, typed, follow=True)
+    assert "Row 3 is sent again as edited." in text(answer)
+    assert RowEdit.objects.get().data == '{"subject":"A kinder subject","priority":3}'
+    again = work.olivia.post(url, typed, follow=True)
+    assert "Row 3 was sent again already." in text(again)
+    assert Replay.objects.count() == 1
+
+
+def test_a_number_that_became_words_is_refused_beside_its_column(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/records/3/"
+    answer = work.olivia.post(url, {"nonce": "n1", "column-1": "many"})
+    assert answer.status_code == 422
+    assert "This column holds a number, list or object: write it as JSON" in text(answer)
+    assert "many" in answer.content.decode()  # what was typed stays
+    assert not Replay.objects.exists()
+
+
+def test_its_queries_do_not_grow_with_the_attempts(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/records/3/"
+    few = queries(work.olivia, url)
+    Attempt.objects.bulk_create(
+        work.attempt(ended, 3, accepted=False, number=number) for number in range(2, 20)
+    )
+    assert queries(work.olivia, url) == few
+
+
+def test_a_row_that_is_not_there_is_a_404(work: Work, ended: Job) -> None:  # noqa: F811
+    for n in (0, 6, 10**30):
+        assert work.olivia.get(f"/jobs/{ended.public_id}/records/{n}/").status_code == 404
+
+
+def test_only_failed_rows_can_be_ticked(work: Work, ended: Job) -> None:  # noqa: F811
+    page = work.olivia.get(f"/jobs/{ended.public_id}/")
+    ticks = [one["value"] for one in tags(page, "input") if one.get("name") == "selected"]
+    assert ticks == ["3", "4", "5"]
+    assert "All 3 failed records that match" in text(page)
+    # A text search cannot be handed on to a replay: there is no "all" then.
+    searched = work.olivia.get(f"/jobs/{ended.public_id}/?q=ticket")
+    assert not [one for one in tags(searched, "input") if one.get("name") == "all_matching"]
+    done = work.job(succeeded=2, status=JobStatus.COMPLETED)
+    page = work.olivia.get(f"/jobs/{done.public_id}/")
+    assert not [one for one in tags(page, "input") if one.get("name") == "selected"]

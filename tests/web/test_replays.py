@@ -1,0 +1,138 @@
+"""Replays: what the form tells before, what a second click does, what the replay's page says."""
+
+import pytest
+from django.utils import timezone
+
+from jobs.control.filters import SEARCH_ROWS
+from jobs.models import Job, JobStatus, Record, RecordStatus, Replay, TemplateVersion
+from tests.cast import cast  # noqa: F401
+from tests.web.reading import LIVE, tag_with, tags, text
+from tests.web.work import CALL, Work, work  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ended(work: Work) -> Job:  # noqa: F811
+    """Rows 1 and 2 succeeded, 3 to 6 failed; row 6 timed out."""
+    job = work.job(succeeded=2, failed=4, status=JobStatus.COMPLETED_WITH_FAILURES)
+    Record.objects.filter(job=job, n=6).update(failure_class="timeout", fingerprint="f" * 12)
+    return job
+
+
+def test_the_form_tells_what_it_will_touch(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    page = text(work.olivia.get(url))
+    assert "4 records : all failed records of this job" in page
+    assert "Replay 4 records" in page
+    assert f"${4 * CALL / 10**12:.4f}"[:5] in page
+    page = text(work.olivia.get(f"{url}?failure_class=timeout"))
+    assert "1 record : failed records of the class “Timed out”" in page
+    page = text(work.olivia.get(f"{url}?rows=1,2,3"))
+    assert "1 record" in page
+    assert "2 chosen rows will be skipped" in page
+    page = text(work.olivia.get(f"{url}?rows=1"))
+    assert "No failed record matches, so there is nothing to replay." in page
+
+
+def test_another_model_has_an_unknown_cost(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    page = text(work.olivia.post(url, {"model": "other", "intent": "check"}))
+    assert "Expected cost unknown" in page
+    assert not Replay.objects.exists()
+
+
+def test_a_double_submit_starts_one_replay(work: Work, ended: Job) -> None:  # noqa: F811
+    newer = TemplateVersion.objects.create(
+        template=work.version.template, version=2, user="Ticket: {{ subject }}!"
+    )
+    url = f"/jobs/{ended.public_id}/replay/?failure_class=refusal"
+    form = {"nonce": "n1", "intent": "create", "template_version": "2", "max_tokens": "400"}
+    first = work.olivia.post(url, form, follow=True)
+    second = work.olivia.post(url, form, follow=True)
+    replay = Replay.objects.get()
+    assert first.redirect_chain == second.redirect_chain
+    assert first.redirect_chain[0][0] == f"/jobs/{ended.public_id}/replays/{replay.public_id}/"
+    assert "Replaying 3." in text(first)
+    assert "This replay was started already." in text(second)
+    assert (replay.asked, replay.template_version, replay.parameters) == (
+        3,
+        newer,
+        {"max_tokens": 400},
+    )
+    changed = work.olivia.post(url, {**form, "max_tokens": "500"})
+    assert changed.status_code == 302
+    assert Replay.objects.count() == 2  # gone back and changed: another replay
+
+
+def test_faults_are_shown_beside_their_fields(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    answer = work.olivia.post(url, {"intent": "create", "more_parameters": '{"magic": 1}'})
+    assert answer.status_code == 422
+    assert "Unknown; there are max_tokens" in text(answer)
+    answer = work.olivia.post(url, {"intent": "create", "template_version": "99"})
+    assert answer.status_code == 422
+    assert not Replay.objects.exists()
+
+
+def test_ticked_rows_are_replayed_and_the_rest_is_told(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    form = {"nonce": "n1", "intent": "as_is", "selected": ["3", "4", "1"]}
+    answer = work.olivia.post(url, form, follow=True)
+    assert "Replaying 2, skipped 1 (not failed, or no longer)." in text(answer)
+    assert Replay.objects.get().filter == {"rows": [1, 3, 4]}
+    other = work.olivia.post(url, {**form, "selected": ["5"]}, follow=True)
+    assert "Replaying 1." in text(other)
+
+
+def test_all_that_match_takes_the_filter(work: Work, ended: Job) -> None:  # noqa: F811
+    form = {"nonce": "n1", "intent": "as_is", "all_matching": "1"}
+    url = f"/jobs/{ended.public_id}/replay/?status=failed&failure_class=refusal"
+    work.olivia.post(url, form)
+    replay = Replay.objects.get()
+    assert (replay.asked, replay.filter) == (3, {"failure_class": "refusal"})
+
+
+def test_all_that_match_a_search_are_exactly_those(work: Work, ended: Job) -> None:  # noqa: F811
+    assert ended.total < SEARCH_ROWS
+    form = {"nonce": "n1", "intent": "as_is", "all_matching": "1"}
+    work.olivia.post(f"/jobs/{ended.public_id}/replay/?status=failed&q=ticket+4", form)
+    assert Replay.objects.get().filter == {"rows": [4]}
+
+
+def test_ticked_rows_can_be_taken_to_the_form(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    form = {"nonce": "n1", "intent": "change", "selected": ["3", "4"]}
+    answer = work.olivia.post(url, form)
+    assert answer["Location"] == f"{url}?rows=3%2C4"
+    assert not Replay.objects.exists()
+
+
+def test_nothing_ticked_is_told(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    answer = work.olivia.post(url, {"intent": "as_is"}, follow=True)
+    assert "No rows were ticked" in text(answer)
+
+
+def test_a_replays_page_polls_until_its_records_are_settled(work: Work, ended: Job) -> None:  # noqa: F811
+    Job.objects.filter(pk=ended.pk).update(status=JobStatus.RUNNING)
+    replay = Replay.objects.create(job=ended, key="k", asked=3, created_by=work.cast.olivia)
+    url = f"/jobs/{ended.public_id}/replays/{replay.public_id}/"
+    assert "hx-get" in tag_with(work.olivia.get(url), "section", id="live")
+    Record.objects.filter(job=ended, n__in=(3, 4)).update(
+        replay=replay, status=RecordStatus.PENDING, failure_class=None
+    )
+    replay.sent, replay.applied_to, replay.applied_at = 2, 6, timezone.now()
+    replay.save()
+    page = work.olivia.get(url, headers=LIVE)
+    assert "hx-get" in tag_with(page, "section", id="live")
+    assert "2 pending" in text(page)
+    assert "1 skipped (no longer failed)" in text(page)
+    Record.objects.filter(job=ended, n__in=(3, 4)).update(status=RecordStatus.SUCCEEDED)
+    done = work.olivia.get(url, headers=LIVE)
+    assert "hx-get" not in tag_with(done, "section", id="live")
+    assert "2 succeeded" in text(done)
+    kept = f"/jobs/{ended.public_id}/?replay={replay.public_id}"
+    assert kept in [one.get("href") for one in tags(done, "a")]
+    rows = [one for one in tags(work.olivia.get(kept), "a") if "data-row-open" in one]
+    assert len(rows) == 2
