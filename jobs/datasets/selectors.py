@@ -3,8 +3,9 @@
 from typing import Any
 
 import orjson
+from django.db.models import Q, QuerySet
 
-from jobs.models import Dataset, DatasetRow, Job, RowEdit
+from jobs.models import Dataset, DatasetRow, Job, RowEdit, Team
 
 PAGE = 50
 
@@ -48,3 +49,11 @@ def same_content(dataset: Dataset) -> list[Dataset]:
     return list(
         Dataset.objects.filter(team=dataset.team, sha256=dataset.sha256).exclude(pk=dataset.pk)[:5]
     )
+
+
+def team_datasets(team: Team, *, text: str = "", status: str = "") -> QuerySet[Dataset]:
+    """The team's datasets, newest first."""
+    found = Dataset.objects.filter(team=team).select_related("created_by").order_by("-pk")
+    if text:
+        found = found.filter(Q(name__icontains=text) | Q(filename__icontains=text))
+    return found.filter(status=status) if status else found
