@@ -1,5 +1,6 @@
 """The product's settings, with what makes tests quick and their database real."""
 
+import tests.environment  # noqa: F401  first: the settings read the environment
 from batchllm.settings import *  # noqa: F403
 from batchllm.settings import DATA_DIR, DATABASES
 
