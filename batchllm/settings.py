@@ -236,7 +236,7 @@ SECURE_CSP = {
     "frame-ancestors": [CSP.NONE],
 }
 
-_email = env.email_url("EMAIL_URL", default="consolemail://")
+_email = env.email_url("EMAIL_URL", default="smtp://localhost:25")
 MAILERS = {
     "default": {
         "BACKEND": _email["EMAIL_BACKEND"],
