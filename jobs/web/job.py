@@ -21,7 +21,7 @@ from jobs.teams.access import job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
 from jobs.web.job_frame import FRAME, job_frame
-from jobs.web.live import answer, is_poll
+from jobs.web.live import answer, is_poll, part
 from jobs.web.pages import PageRequest, go_to, page
 from jobs.web.records import record_list
 
@@ -32,15 +32,18 @@ TABS = ("records", "activity", "config")
 
 @page(Action.JOB_READ)
 def job(request: PageRequest, job_id: str) -> HttpResponseBase:
-    """The job; polled by its own live part."""
+    """The job; polled by its own live part, and by the list of its records."""
     found = job_for(request.actor, job_id)
+    if is_poll(request, "records"):
+        records = {"job": found, **record_list(request, found)}
+        return part(request, "jobs/records.html#records", records, str(records["rows_tag"]))
     tab = request.GET.get("tab", "records")
     if tab not in TABS:
         tab = "records"
     context, tag = job_frame(request, found, tab)
     if not is_poll(request):
-        part = {"records": record_list, "activity": _activity, "config": _config}[tab]
-        context |= part(request, found)
+        rest = {"records": record_list, "activity": _activity, "config": _config}[tab]
+        context |= rest(request, found)
     return answer(request, f"jobs/{tab}.html", context, tag, live_in=FRAME)
 
 

@@ -7,12 +7,10 @@ from django.shortcuts import render
 
 from jobs.web.pages import PageRequest
 
-TARGET = "section#live"
 
-
-def is_poll(request: PageRequest) -> bool:
-    """Whether the page's live part alone is asked for."""
-    return bool(request.htmx) and request.htmx.target == TARGET
+def is_poll(request: PageRequest, part: str = "live") -> bool:
+    """Whether a polled part of the page alone is asked for: its `<section>` with that id."""
+    return bool(request.htmx) and request.htmx.target == f"section#{part}"
 
 
 def tag_of(*shown: object) -> str:
@@ -34,8 +32,13 @@ def answer(
     """
     if not is_poll(request):
         return render(request, template, {**context, "tag": tag})
+    return part(request, f"{live_in or template}#live", {**context, "tag": tag}, tag)
+
+
+def part(request: PageRequest, template: str, context: dict[str, object], tag: str) -> HttpResponse:
+    """A polled part with its tag, or 304 when the poller has it already."""
     if request.headers.get("HX-PTag") == tag:
         return HttpResponse(status=304)
-    response = render(request, f"{live_in or template}#live", {**context, "tag": tag})
+    response = render(request, template, context)
     response["HX-PTag"] = tag
     return response

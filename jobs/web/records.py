@@ -21,6 +21,7 @@ from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
 from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
+from jobs.web.live import tag_of
 from jobs.web.pages import PageRequest, go_to, page
 
 # A cell of the list shows the beginning; the record's page shows all.
@@ -46,7 +47,15 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
     if replayable and not narrowed:
         preview = replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=Overrides())
         matching = preview.records
+    shown = [
+        (one.n, one.status, one.calls, one.cost, one.failure_class, one.finished_at)
+        for one in found.records
+    ]
     return {
+        "rows_tag": tag_of(shown, found.next, matching, job.state.is_terminal),
+        # A text search looks at thousands of rows: it is not done again and again.
+        "polls": not job.state.is_terminal and not chosen.text,
+        "keep": {name: kept[name] for name in ("fingerprint", "replay") if name in kept},
         "rows": [_row(job, record, inputs.get(record.n, {}), kept) for record in found.records],
         "chosen": chosen,
         "status_name": chosen.status.label if chosen.status is not None else "",

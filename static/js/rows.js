@@ -1,7 +1,8 @@
 // j and k move through [data-row], Enter opens its [data-row-open], x ticks its checkbox.
 (() => {
   const rows = () => [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent);
-  const current = () => document.querySelector("[data-row].is-current");
+  // A poll may take the mark away, never the focus.
+  const current = () => document.querySelector("[data-row].is-current") ?? document.activeElement?.closest("[data-row]");
   const move = (step) => {
     const all = rows();
     if (!all.length) return false;

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 LIVE = {"HX-Request": "true", "HX-Target": "section#live"}
+RECORDS = {"HX-Request": "true", "HX-Target": "section#records"}
 
 
 class Page(Protocol):

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 from pytest_django.live_server_helper import LiveServer
 
-from jobs.models import Job, JobStatus, Replay
+from jobs.models import Job, JobStatus, Record, RecordStatus, Replay
 from tests.cast import cast  # noqa: F401
 from tests.web.work import Work, work  # noqa: F401
 
@@ -111,6 +111,8 @@ def test_a_poll_shows_the_end_and_leaves_what_one_is_doing_alone(
     visitor.get_by_role("checkbox", name="Select row 2").check()
     visitor.get_by_role("searchbox", name="Search records").fill("half a word")
     Job.objects.filter(pk=job.pk).update(succeeded=2, pending=1)
+    Record.objects.filter(job=job, n=3).update(status=RecordStatus.SUCCEEDED)
+    expect(visitor.locator("#row-3")).to_contain_text("succeeded")
     expect(visitor.get_by_role("link", name="2 succeeded")).to_be_visible()
     expect(visitor.get_by_role("checkbox", name="Select row 2")).to_be_checked()
     search = visitor.get_by_role("searchbox", name="Search records")

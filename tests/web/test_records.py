@@ -3,9 +3,9 @@
 import pytest
 
 from jobs.control.selectors import PAGE
-from jobs.models import Attempt, Job, JobStatus, Record, Replay, RowEdit
+from jobs.models import Attempt, Job, JobStatus, Record, RecordStatus, Replay, RowEdit
 from tests.cast import cast  # noqa: F401
-from tests.web.reading import Page, assert_harmless, queries, tag_with, tags, text
+from tests.web.reading import RECORDS, Page, assert_harmless, queries, tag_with, tags, text
 from tests.web.work import Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -137,3 +137,21 @@ def test_only_failed_rows_can_be_ticked(work: Work, ended: Job) -> None:  # noqa
     done = work.job(succeeded=2, status=JobStatus.COMPLETED)
     page = work.olivia.get(f"/jobs/{done.public_id}/")
     assert not [one for one in tags(page, "input") if one.get("name") == "selected"]
+
+
+def test_the_list_polls_while_rows_can_change(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=1, pending=2)
+    url = f"/jobs/{job.public_id}/?status=pending"
+    part = work.olivia.get(url, headers=RECORDS)
+    assert "<html" not in part.content.decode()
+    assert _rows(part) == [2, 3]
+    assert tag_with(part, "section", id="records")["hx-get"] == url
+    unchanged = {**RECORDS, "HX-PTag": part["HX-PTag"]}
+    assert work.olivia.get(url, headers=unchanged).status_code == 304
+    Record.objects.filter(job=job, n=2).update(status=RecordStatus.SUCCEEDED)
+    assert _rows(work.olivia.get(url, headers=unchanged)) == [3]
+    searched = work.olivia.get(f"{url}&q=ticket")
+    assert "hx-get" not in tag_with(searched, "section", id="records")
+    Job.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED)
+    ended = work.olivia.get(url, headers=unchanged)
+    assert "hx-get" not in tag_with(ended, "section", id="records")
