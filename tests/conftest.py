@@ -14,7 +14,11 @@ from tests.environment import REQUIRE_ALL, TEST_DB
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Playwright keeps its event loop running in this thread from the first browser test on; whatever
+    # starts a loop of its own must have run before.
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
     if TEST_DB == "postgresql":
         touching = {"django_db", "installation"}
         kept = [item for item in items if touching & {mark.name for mark in item.iter_markers()}]

@@ -48,7 +48,7 @@ _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.CANCEL
 
 def sweep_if_due(store: Store) -> bool:
     """Do the duties unless somebody else does, or did moments ago. Returns whether it did."""
-    return _errand("sweep", SWEEP_EVERY, store.clock.now(), lambda: _sweep(store))
+    return _errand("sweep", SWEEP_EVERY, store.clock.now(), lambda: sweep(store))
 
 
 def _errand(name: str, every: timedelta, now: datetime, duty: Callable[[], None]) -> bool:
@@ -68,7 +68,7 @@ def _errand(name: str, every: timedelta, now: datetime, duty: Callable[[], None]
     return True
 
 
-def _sweep(store: Store) -> None:
+def sweep(store: Store) -> None:
     for duty in (
         _reclaim,
         _cancel,

@@ -190,7 +190,7 @@ def test_a_page_without_a_shell_still_renders() -> None:
     assert "Something broke" in page.render()
     bare = engines["django"].get_template("base.html").template
     request = RequestFactory().get("/")
-    assert "Batchllm" in bare.render(Context({"request": request}))
+    assert "batchllm" in bare.render(Context({"request": request}))
 
 
 @override_settings(ROOT_URLCONF="tests.ui_kit.urls")
