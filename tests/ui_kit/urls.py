@@ -18,6 +18,7 @@ urlpatterns = [
     path("poll/", poll),
     path("x/<path:rest>", elsewhere),
     path("x/", elsewhere),
+    path("favicon.ico", elsewhere),
     path("overview/", elsewhere, name="overview"),
     path("datasets/", elsewhere, name="datasets"),
     path("templates/", elsewhere, name="templates"),
