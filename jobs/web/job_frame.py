@@ -163,7 +163,7 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         text = f"{count_text(job.expanded)} of {count_text(job.total)} rows are ready to be sent."
         add("blue", "progress", "Preparing the rows.", text)
     if view.open_replay is not None:
-        text = f"{count_text(view.open_replay.asked)} failed records are put back to pending."
+        text = f"Failed records that go back to pending: {count_text(view.open_replay.asked)}."
         add("blue", "refresh", "A replay is being applied.", text)
     return found
 
