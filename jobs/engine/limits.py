@@ -166,6 +166,8 @@ class Level:
             self.cut = True
             self.value = max(1.0, self.value / 2)
             self.bursts += 1
-        cooldown = retry_after if retry_after is not None else min(60.0, 0.25 * 2 ** (self.bursts - 1))
+        cooldown = (
+            retry_after if retry_after is not None else min(60.0, 0.25 * 2 ** (self.bursts - 1))
+        )
         self.quiet_until = max(self.quiet_until, now + cooldown)
         return cooldown
