@@ -94,7 +94,7 @@ def test_it_takes_those_bodies(walk: Walk, bearer: dict[str, str]) -> None:
     """Otherwise the refusals below would prove nothing."""
     for route in operations():
         if route.name in bodies(walk.ids):
-            answer = walk.ask(Client(), route, route.methods[0], **bearer)
+            answer = walk.ask(Client(), route, route.methods[0], headers=bearer)
             assert answer.status_code in (200, 201), (str(route), answer.text_seen)
 
 
@@ -112,7 +112,7 @@ def test_it_follows_no_foreign_id_in_a_body(
                 route.methods[0],
                 body=body,
                 then=lambda: touched.extend(foreign.touched()),
-                **bearer,
+                headers=bearer,
             )
             tried += 1
             if answer.status_code not in (404, 422) or FOREIGN in answer.text_seen:

@@ -50,7 +50,7 @@ def test_it_shows_a_stranger_nothing_of_another_team(walk: Walk) -> None:
         for method in route.methods:
             headers = found_bearer(token) if route.is_operation else {}
             browser = Client() if route.is_operation else client
-            answer = walk.ask(browser, route, method, query=walk.query, **headers)
+            answer = walk.ask(browser, route, method, query=walk.query, headers=headers)
             if about_objects(route) and answer.status_code not in CLOSED:
                 leaks.append(f"{method} {route}: {answer.status_code}")
             if MARK in answer.text_seen:
@@ -67,13 +67,13 @@ def test_it_tells_a_foreign_object_and_an_absent_one_alike(walk: Walk) -> None:
             continue
         headers = found_bearer(token) if route.is_operation else {}
         browser = Client() if route.is_operation else client
-        foreign = walk.ask(browser, route, "GET", **headers)
+        foreign = walk.ask(browser, route, "GET", headers=headers)
         before, walk.ids = (
             walk.ids,
             dict.fromkeys(walk.ids, "x" * 16)
             | {name: value for name, value in walk.ids.items() if isinstance(value, int)},
         )
-        absent = walk.ask(browser, route, "GET", **headers)
+        absent = walk.ask(browser, route, "GET", headers=headers)
         walk.ids = before
         assert foreign.status_code == absent.status_code, route
 
@@ -94,7 +94,7 @@ def test_it_lets_each_role_do_what_the_table_says_and_no_more(walk: Walk, role: 
         for method in route.methods:
             headers = found_bearer(token) if route.is_operation else {}
             browser = Client() if route.is_operation else client
-            answer = walk.ask(browser, route, method, **headers)
+            answer = walk.ask(browser, route, method, headers=headers)
             if answer.status_code == 405:
                 continue
             if within == (answer.status_code == 403):
@@ -112,7 +112,7 @@ def test_it_counts_a_token_for_no_more_than_its_role(walk: Walk, role: Role) -> 
         assert isinstance(route.rule, Action)
         if role.rank < MINIMUM_ROLE[route.rule].rank:
             for method in route.methods:
-                answer = walk.ask(Client(), route, method, **found_bearer(token))
+                answer = walk.ask(Client(), route, method, headers=found_bearer(token))
                 assert answer.status_code == 403, route
 
 
@@ -127,7 +127,7 @@ def test_it_shuts_out_who_was_taken_from_the_team_at_once(walk: Walk) -> None:
         for method in route.methods:
             headers = found_bearer(token) if route.is_operation else {}
             browser = Client() if route.is_operation else client
-            answer = walk.ask(browser, route, method, query=walk.query, **headers)
+            answer = walk.ask(browser, route, method, query=walk.query, headers=headers)
             expected = {401} if route.is_operation else {403, 405}
             if answer.status_code not in expected or MARK in answer.text_seen:
                 leaks.append(f"{method} {route}: {answer.status_code}")

@@ -93,7 +93,7 @@ class Walk:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         then: Callable[[], None] = lambda: None,
-        **headers: str,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The answer. `then` looks at what the request changed; after that it is taken back.
 
