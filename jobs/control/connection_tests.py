@@ -9,6 +9,7 @@ from django.utils import timezone
 from jobs.costs.services import direct_call_open, direct_call_settle
 from jobs.models import Connection
 from jobs.providers.checkup import ConnectionReport, test_connection
+from jobs.providers.dialogue import without_key
 from jobs.providers.formats import FORMATS
 from jobs.providers.transport import Transport, TransportError
 from jobs.providers.transport_kinds import make_transport
@@ -25,6 +26,7 @@ class _Remembering:
     def __init__(self, inner: Transport, endpoint: Endpoint) -> None:
         self._inner = inner
         self._wire = FORMATS[endpoint.api]
+        self._key = endpoint.api_key
         self.calls: list[tuple[Outcome, int]] = []
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
@@ -32,7 +34,7 @@ class _Remembering:
             return await self._inner.send(request, timeout)  # a list of models costs nothing
         start = time.monotonic()
         try:
-            response = await self._inner.send(request, timeout)
+            response = without_key(await self._inner.send(request, timeout), self._key)
         except TransportError as error:
             outcome = Outcome(failure=error.failure, charged=None if error.sent else False)
             self.calls.append((outcome, int((time.monotonic() - start) * 1000)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.failures import FailureClass
 from jobs.providers.anthropic_messages import VERSION
-from jobs.providers.dialogue import ask
+from jobs.providers.dialogue import ask, without_key
 from jobs.providers.json_body import as_dict, as_list, as_text, read_json
 from jobs.providers.shared import USER_AGENT, url_of
 from jobs.providers.transport import Transport, TransportError
@@ -174,7 +174,7 @@ async def list_models(
         return []  # the real call that follows says what is wrong
     if response.status != 200:
         return []
-    told = as_dict(read_json(response.body))
+    told = as_dict(read_json(without_key(response, endpoint.api_key).body))
     entries = [as_dict(entry) for entry in as_list(told.get("data")) or as_list(told.get("models"))]
     names = (as_text(entry.get("id") or entry.get("name")) for entry in entries)
     found = dict.fromkeys(name for name in names if _is_name(name))

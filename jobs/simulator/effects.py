@@ -39,6 +39,7 @@ class Case:
     headers: Headers  # of the vendor, without content type and length
     draws: Draws
     params: dict[str, Json] = field(default_factory=dict)
+    key: str = ""  # the caller's
 
     def number(self, name: str, default: float) -> float:
         """A parameter of the fault as a number; the default where it is none."""

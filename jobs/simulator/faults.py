@@ -9,7 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.simulator import fault_answers, fault_bodies, fault_errors, fault_transport
+from jobs.simulator import (
+    fault_answers,
+    fault_bodies,
+    fault_echoes,
+    fault_errors,
+    fault_transport,
+)
 from jobs.simulator.draws import share
 from jobs.simulator.effects import Case, Effect
 from jobs.simulator.wire import Question, invalid
@@ -31,7 +37,7 @@ def _retry_after_kind(variant: str) -> Kind:
 
 def _kinds() -> dict[str, Kind]:
     found: dict[str, Kind] = {}
-    for module in (fault_errors, fault_answers, fault_bodies, fault_transport):
+    for module in (fault_errors, fault_answers, fault_bodies, fault_echoes, fault_transport):
         for name, thing in vars(module).items():
             marks = getattr(thing, "__annotations__", {})
             if not name.startswith("_") and marks == {"case": Case, "return": Effect}:

@@ -10,12 +10,18 @@ from jobs.simulator.settings import Settings
 from jobs.simulator.wire import Answer, ApiError, LimitState, Question, Shape
 
 
+def key_of(request: Request) -> str:
+    """The key that came with a request, as either vendor's clients send it."""
+    bearer = request.header(b"authorization").removeprefix("Bearer ")
+    return request.header(b"x-api-key") or bearer
+
+
 def check_key(request: Request, model: str, *, is_anthropic: bool) -> None:
     """Any key is good, none too, but for those whose name says what they are for.
 
     Raises `ApiError` for a key that contains "invalid", "no-access" or "noquota".
     """
-    key = request.header(b"x-api-key") or request.header(b"authorization")
+    key = key_of(request)
     if "invalid" in key:
         raise wrong_key()
     if "no-access" in key:

@@ -15,7 +15,7 @@ from jobs.simulator.connection import Reply, Step
 from jobs.simulator.draws import Draws, digest, share
 from jobs.simulator.effects import JSON_TYPE, Case, Effect, refusal
 from jobs.simulator.faults import KINDS, Fault, Mix, UnknownFaultError, marked
-from jobs.simulator.gate import Gate, check_key
+from jobs.simulator.gate import Gate, check_key, key_of
 from jobs.simulator.http import Request, head
 from jobs.simulator.openai_chat import ChatCompletions
 from jobs.simulator.openai_responses import Responses
@@ -144,7 +144,7 @@ class Simulator:
         answer.identity = f"{question.key:016x}{occurrence:06x}{_model_digits(model)}"
         if self.settings.prompt_cache:
             self._count_cached(question, answer.usage)
-        effect = self._effect(shape, question, answer, occurrence, limits, fault)
+        effect = self._effect(shape, question, answer, occurrence, limits, fault, key_of(request))
         if self.settings.latency_ms:
             effect.steps = chain((self._latency(question, occurrence),), effect.steps)
         return self._booked(model, effect, fault)
@@ -157,13 +157,14 @@ class Simulator:
         occurrence: int,
         limits: dict[str, LimitState],
         fault: Fault | None,
+        key: str,
     ) -> Effect:
         headers = shape.headers(answer.identity, limits)
         draws = Draws(digest(self.settings.seed, question.key, occurrence))
         case = Case(question, shape, answer, answer.identity, headers, draws)
         if fault is None:
             return case.answered(answer)
-        case.params = dict(fault.params)
+        case.params, case.key = dict(fault.params), key
         return KINDS[fault.name](case)
 
     def _count_cached(self, question: Question, usage: Usage) -> None:

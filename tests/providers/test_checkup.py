@@ -1,6 +1,7 @@
 """Testing a connection: what the server can do, or what is wrong, in our own words."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -226,3 +227,11 @@ def test_it_says_what_is_wrong_where_nobody_answers() -> None:
 def test_it_has_words_for_every_failure_that_a_call_can_end_in() -> None:
     assert {row.means for row in ROWS} <= checkup._WORDS.keys()
     assert all(len(words) <= 400 for words in checkup._WORDS.values())
+
+
+def test_it_keeps_the_key_out_of_what_a_server_says_it_has() -> None:
+    listed = {"data": [{"id": KEY}, {"id": base64.b64encode(b"Bearer " + KEY.encode()).decode()}]}
+    report, _ = tried(Server(models=listed, model=KEY))
+    assert len(report.models) == 2
+    assert all("[key]" in name for name in report.models)
+    assert KEY not in repr(report)

@@ -1,6 +1,7 @@
 """The vendors' SDKs and the lean transport come to the same outcome, whatever the answer."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 
 from jobs.failures import FailureClass
-from jobs.providers.dialogue import ask
+from jobs.providers.dialogue import ask, without_key
 from jobs.providers.formats import FORMATS
 from jobs.providers.transport import Transport, TransportError
 from jobs.providers.transport_kinds import make_transport
-from jobs.providers.types import Call, Endpoint, HttpRequest, Outcome
+from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome
 from tests.providers.error_bodies import ROWS
 from tests.providers.stand_in import Asked, Script, Writer, answer, saying, silence, standing_in
 from tests.providers.test_answers import WHOLE
@@ -150,6 +151,18 @@ def test_it_keeps_the_key_out_of_all_that_comes_back(kind: str) -> None:
         assert "[key]" in outcome.message
 
     each(kind, test, echo)
+
+
+def test_it_takes_a_word_for_no_secret() -> None:
+    """Local servers want some key; "none" cut out of all answers would change what they say."""
+    said = HttpResponse(200, {}, b"none of them")
+    assert without_key(said, "none") is said
+
+
+@pytest.mark.parametrize("before", range(3))
+def test_it_knows_the_key_wherever_it_lies_in_base64(before: int) -> None:
+    text = base64.b64encode(b"x" * before + KEY.encode() + b"!")
+    assert b"[key]" in without_key(HttpResponse(200, {}, text), KEY).body
 
 
 @both

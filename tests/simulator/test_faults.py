@@ -17,12 +17,13 @@ from tests.simulator.raw import (
     Seen,
     connect,
     exchange,
+    posted,
     read_message,
     read_on,
     request_for,
     settled,
 )
-from tests.simulator.schemas import TICKET
+from tests.simulator.schemas import TICKET, said
 from tests.simulator_process import SimulatorProcess
 
 PROMPT = "I was charged twice for order 7731 and want a refund of 49.90. [[fault:{}]]"
@@ -178,7 +179,7 @@ def _inflated(data: bytes) -> int:
 
 
 def test_it_tries_every_kind() -> None:
-    tried = {*ERRORS, *CONTENTS, *BODIES, *BROKEN, *OPEN}
+    tried = {*ERRORS, *CONTENTS, *BODIES, *BROKEN, *OPEN, "echo_key"}
     tried |= {f"retry_after_{variant}" for variant in RETRY_AFTER}
     assert tried == set(KINDS)
 
@@ -360,3 +361,16 @@ def test_it_spoils_answers_in_all_formats(
         ("empty_output", MESSAGES): lambda: body["content"] == [],
     }
     assert signs[kind, path]()
+
+
+@pytest.mark.parametrize(
+    ("place", "billing"),
+    [("error", "free"), ("headers", "free"), ("page", "free"), ("text", "free"),
+     ("answer", "billed"), ("model", "billed")],
+)  # fmt: skip
+def test_it_sends_the_key_back(simulator: SimulatorProcess, place: str, billing: str) -> None:
+    simulator.set_faults({"echo_key": {"share": 1, "place": place}})
+    body = json.dumps({"model": "sim-small", "messages": said("hello")}).encode()
+    request = posted(CHAT, body, "authorization: Bearer sk-echoed-key")
+    assert b"sk-echoed-key" in exchange(simulator, request).data
+    assert bucket(settled(simulator)) == billing
