@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from jobs import queue
@@ -134,6 +134,9 @@ def replay_create(
                 status_detail="",
                 status_at=timezone.now(),
                 finished_at=None,
+                # As with a resume: what failed up to now has been seen.
+                excused_succeeded=F("succeeded"),
+                excused_failed=F("failed"),
             )
             record(actor, "job.replay", job, replay=replay.public_id, records=asked)
             queue.enqueue("jobs.engine.tasks.apply_replay", replay.pk)

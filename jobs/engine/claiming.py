@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
@@ -17,7 +18,7 @@ from jobs.engine.expanding import expand_locked
 from jobs.engine.records import Claimed
 from jobs.models import RecordStatus, StatusReason
 
-LEASE = timedelta(seconds=20)
+LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 
 # Fills in `system`, `user`, `input_tokens`, `reserved`, or `fault`.
 Prepare = Callable[[Claimed], None]
@@ -78,9 +79,11 @@ def claim(
             JobDelta(pending=-len(kept), running=len(kept), reserved=reserved),
             now,
         )
+        # A job that was paused before its first claim is running, but starts only now.
         cursor.execute(
-            "UPDATE jobs_job SET status = 'running', status_at = %s, "
-            "started_at = COALESCE(started_at, %s) WHERE id = %s AND status = 'queued'",
+            "UPDATE jobs_job SET status = 'running', started_at = COALESCE(started_at, %s), "
+            "status_at = CASE WHEN status = 'queued' THEN %s ELSE status_at END "
+            "WHERE id = %s AND (status = 'queued' OR started_at IS NULL)",
             [dialect.time(now), dialect.time(now), job_id],
         )
         return kept
