@@ -20,6 +20,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from jobs.engine.claiming import LEASE
 from jobs.engine.fairness import next_job
 from jobs.engine.lane import FIRST_CLAIM, Lane
 from jobs.engine.plan import STALE_S, CannotRun, Plan, make_plan
@@ -31,6 +32,10 @@ from jobs.providers.transport import Transport
 
 logger = logging.getLogger(__name__)
 
+# Without a heartbeat for so long nothing is sent: the leases may be lost (a stopped process, a
+# database that hangs), and a call without a lease would be paid for twice.
+MAY_SEND_FOR_S = LEASE.total_seconds() * 0.75
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
@@ -40,7 +45,7 @@ class Tuning:
     flush_at: int = 256
     claim_at_most: int = 128
     tick: float = 0.5
-    heartbeat: float = 3.0
+    heartbeat: float = LEASE.total_seconds() / 7
     idle: float = 4.0  # with no job to work for, the slice leaves after so long
     life: float = 240.0
     grace: float = 20.0  # for calls in flight, once told to stop
@@ -73,6 +78,7 @@ class Slice:
         self.on_beat = on_beat
         self.on_leave = on_leave
         self.stopping = False
+        self.beaten = 0.0  # monotonic: up to here the leases are known to be renewed
         self.jobs: list[JobHead] = []
         self.lanes: dict[tuple[int, str], Lane] = {}
         self.plans: dict[tuple[int, int | None], Plan] = {}
@@ -89,6 +95,7 @@ class Slice:
     async def run(self) -> None:
         """Work until there is none, the slice's life is over, or it is told to stop."""
         born = last_work = self.clock.monotonic()
+        self.beaten = born - self.tuning.heartbeat
         await self._patiently(self.store.sync_clock)
         loops = [
             asyncio.create_task(loop())
@@ -108,7 +115,11 @@ class Slice:
                     or now - born > self.tuning.life
                     or now - last_work > self.tuning.idle
                 )
-            await self._patiently(self.on_leave)
+                if self.stopping:
+                    await self._patiently(self.on_leave)
+                    if not self.told_to_stop() and not await self._emptied():
+                        # Answers under way are worth more than a timely end: work on, leave later.
+                        self.stopping, born = False, self.clock.monotonic()
         finally:
             # Also after a fault of ours: what was answered is written, what was not sent goes back.
             self.stopping = True
@@ -119,12 +130,21 @@ class Slice:
             await self._db(_disconnect)
             self._thread.shutdown()
 
+    async def _emptied(self) -> bool:
+        """Whether the calls in flight ended within the grace time, with no new ones sent."""
+        await self._return_unsent(lambda record: True)
+        until = self.clock.monotonic() + self.tuning.grace
+        while self.calls and not self.told_to_stop() and self.clock.monotonic() < until:
+            await asyncio.wait(list(self.calls), timeout=0.2)
+        return not self.calls
+
     async def _drain(self) -> None:
         """Give back what was not sent, let calls end within the grace time, settle everything."""
         await self._return_unsent(lambda record: True)
         if self.calls:
             await asyncio.wait(list(self.calls), timeout=self.tuning.grace)
-        abandoned = list(self.calls.values())
+        # One that has just ended is settled, not doubted.
+        abandoned = [record for call, record in self.calls.items() if not call.done()]
         for call in list(self.calls):
             call.cancel()
         await asyncio.gather(*list(self.calls), return_exceptions=True)
@@ -159,27 +179,32 @@ class Slice:
 
     # --- ticks ------------------------------------------------------------------------------
     async def _tick_loop(self) -> None:
-        beaten = float("-inf")
         while True:
             self.jobs = await self._patiently(self.store.runnable_jobs)
             held = {record.job_id for lane in self.lanes.values() for record in lane.ready}
             await self._heed_stops(held - {job.id for job in self.jobs})
             await self._refresh_permits()
             now = self.clock.monotonic()
-            if now - beaten >= self.tuning.heartbeat:
-                beaten = now
-                await self._patiently(self.store.sync_clock)
-                await self._patiently(
-                    self.store.heartbeat,
-                    self.worker,
-                    in_flight=len(self.calls),
-                    detail=self._detail(now),
-                    tokens=list(self.leases),
-                )
-                await self._patiently(self.on_beat)
+            if now - self.beaten >= self.tuning.heartbeat:
+                await self._beat(now)
             self._claim.set()
             self._send()
             await asyncio.sleep(self.tuning.tick)
+
+    async def _beat(self, now: float) -> None:
+        await self._patiently(self.store.sync_clock)
+        lost = await self._patiently(
+            self.store.heartbeat,
+            self.worker,
+            in_flight=len(self.calls),
+            detail=self._detail(now),
+            tokens=list(self.leases),
+        )
+        if lost:
+            # This process slept past its leases: others have these records now.
+            await self._return_unsent(lambda record: record.lease in lost)
+        self.beaten = now
+        await self._patiently(self.on_beat)
 
     async def _heed_stops(self, job_ids: set[int]) -> None:
         """Give back what waits here of jobs that were paused or cancelled."""
@@ -329,6 +354,8 @@ class Slice:
         if self.stopping or len(self.done) >= self.tuning.buffer_at_most:
             return
         now = self.clock.monotonic()
+        if now - self.beaten > MAY_SEND_FOR_S:
+            return
         for lane in self.lanes.values():
             while (record := lane.next_to_send(now)) is not None:
                 call = asyncio.create_task(self._call(lane, record))

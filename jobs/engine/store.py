@@ -120,20 +120,28 @@ class Store:
     # --- heartbeat --------------------------------------------------------------------------
     def heartbeat(
         self, worker: str, *, in_flight: int, detail: dict[str, Any], tokens: Sequence[str]
-    ) -> None:
-        """Say that this slice lives, and renew its leases: only those it still means to keep."""
+    ) -> set[str]:
+        """Say that this slice lives, and renew its leases: only those it still means to keep.
+
+        Returns those that are lost.
+        """
         now = self.clock.now()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE jobs_worker SET seen_at = %s, in_flight = %s, detail = %s WHERE id = %s",
                 [self.dialect.time(now), in_flight, orjson.dumps(detail).decode(), worker],
             )
-            if tokens:
-                condition, parameters = self.dialect.in_list("token", list(tokens))
-                cursor.execute(
-                    f"UPDATE jobs_lease SET until = %s WHERE worker = %s AND {condition}",
-                    [self.dialect.time(now + LEASE), worker, *parameters],
-                )
+            if not tokens:
+                return set()
+            condition, parameters = self.dialect.in_list("token", list(tokens))
+            cursor.execute(
+                f"UPDATE jobs_lease SET until = %s WHERE worker = %s AND {condition}",
+                [self.dialect.time(now + LEASE), worker, *parameters],
+            )
+            if cursor.rowcount == len(tokens):
+                return set()
+            cursor.execute(f"SELECT token FROM jobs_lease WHERE {condition}", parameters)
+            return set(tokens) - {token for (token,) in cursor.fetchall()}
 
     def sign_off(self, worker: str) -> None:
         Worker.objects.filter(pk=worker).delete()
