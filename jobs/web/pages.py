@@ -54,7 +54,11 @@ def page(rule: Rule, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], Vi
                 _admit(request, rule)
                 response = view(request, *args, **kwargs)
             except NotAllowed as refusal:
-                response = render(request, "403.html", {"message": str(refusal)}, status=403)
+                if request.user.is_superuser and getattr(request, "actor", None) is None:
+                    # A new installation has no team; its first admin is who makes one.
+                    response = go_to(request, resolve_url("settings_teams"))
+                else:
+                    response = render(request, "403.html", {"message": str(refusal)}, status=403)
             except NotFound as error:
                 raise Http404(str(error)) from error
             except Conflict as conflict:
