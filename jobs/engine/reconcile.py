@@ -1,8 +1,7 @@
 """The reconciler: small duties that keep the tables true to each other, each safe to do twice.
 
-It is no task of the queue it mends: slices run it between heartbeats, the cluster's parent process
-runs it with its pulse, and a schedule each minute is the third trigger. One process at a time does
-it, by compare-and-swap on its `Errand`.
+It is no task of the queue it mends: slices run it between heartbeats, and each cluster's parent process
+runs it with its pulse. One process at a time does it, by compare-and-swap on its `Errand`.
 """
 
 import logging

@@ -90,10 +90,3 @@ def apply_replay(replay_id: int) -> None:
     while not queue.stopping.is_set() and replay_chunk(store.dialect, replay_id, store.clock.now()):
         queue.ring()
     queue.ring()
-
-
-def sweep() -> None:
-    """The reconciler's second trigger; the first ones are the slices and the cluster's own pulse."""
-    store = Store()
-    store.sync_clock()
-    sweep_if_due(store)
