@@ -1,67 +1,79 @@
-"""Web server and queue clusters in one process tree, for one machine; one signal ends them all."""
+"""Web server and queue clusters in one process tree, for one machine; one signal ends them all.
+
+With `--no-queue` it is the web server alone, for one machine of several.
+"""
 
 import os
 import signal
-import subprocess
+import socket
 import sys
 import time
 from argparse import ArgumentParser
-from contextlib import suppress
 from datetime import timedelta
 from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from jobs import queue
+from jobs.lifeline import end_with_parent
+from jobs.management.children import Child
+from jobs.management.readiness import listen, prepare
 
-# A doorbell that nobody took for so long: the cluster is wedged (a worker killed while it held the
-# queue's lock leaves the others waiting for ever), and is started anew.
-STALLED = timedelta(seconds=45)
+# A doorbell that nobody took for so long: the cluster is wedged, and is started anew.
+STALLED = timedelta(seconds=25)
 CHECK_EVERY_S = 5.0
 STOP_AFTER_S = 40.0
-WEB_THREADS = 16
 
 
 class Command(BaseCommand):
     help = "Serve the web pages and run the queue, for one machine. Ctrl-C ends all of it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=int, default=8000, help="0: one that is free")
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--workers", type=int, help="slices at a time; default: WORKERS")
+        parser.add_argument(
+            "--no-queue",
+            action="store_true",
+            help="the web server alone: the queue runs elsewhere (qcluster), and whoever releases "
+            "has run `migrate` and `collectstatic`",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        workers = options["workers"] or settings.WORKERS
-        self.environment = {**os.environ, "WORKERS": str(workers)}
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", verbosity=0, interactive=False)
-        connection.close()
+        web = [
+            *(sys.executable, "-m", "gunicorn", "batchllm.wsgi:application"),
+            *("--config", "python:batchllm.web_server"),
+        ]
+        if options["no_queue"]:
+            bind = f"{options['host']}:{options['port']}"
+            os.execv(sys.executable, [*web, "--bind", bind])  # noqa: S606  no shell is wanted
         self.stopping = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        web = [
-            *(sys.executable, "-m", "gunicorn", "batchllm.wsgi:application"),
-            *("--bind", f"{options['host']}:{options['port']}"),
-            *("--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS)),
-            # A thread lost to a slow upload is no reason to kill the process and its other requests.
-            *("--timeout", "0", "--graceful-timeout", "10", "--log-level", "warning"),
-        ]
+        end_with_parent()
+        self.workers = max(1, options["workers"] or settings.WORKERS)
+        # Held here for as long as this lives: while the web server is started anew, callers wait.
+        listener = listen(options["host"], options["port"])
+        prepare(self.stderr.write)
+        if not self.stopping:
+            self._run(web, listener)
+
+    def _run(self, web: list[str], listener: socket.socket) -> None:
+        environment = {**os.environ, "WORKERS": str(self.workers)}
         cluster = [sys.executable, sys.argv[0], "qcluster"]
-        self.commands = {"web": web, "queue": cluster}
-        self.running = {name: self._start(name) for name in self.commands}
-        self.stdout.write(f"batchllm is at http://{options['host']}:{options['port']}/")
+        fd = listener.fileno()
+        self.web = Child("web", [*web, "--bind", f"fd://{fd}"], environment, fds=[fd])
+        self.queue = Child("queue", cluster, environment, fds=[])
+        host, port = listener.getsockname()[:2]
+        self.stdout.write(f"batchllm is at http://{f'[{host}]' if ':' in host else host}:{port}/")
         self.stdout.flush()
         self._watch()
+        listener.close()
         self._end()
-
-    def _start(self, name: str) -> "subprocess.Popen[bytes]":
-        # A session of its own: Ctrl-C reaches this process alone, which ends the others in order.
-        return subprocess.Popen(self.commands[name], env=self.environment, start_new_session=True)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -71,41 +83,31 @@ class Command(BaseCommand):
         checked = time.monotonic()
         while not self.stopping:
             time.sleep(0.2)
-            for name, process in self.running.items():
-                if process.poll() is not None and not self.stopping:
-                    self.stderr.write(f"{name} ended with {process.returncode}; starting it again")
-                    self._kill_group(process)
-                    time.sleep(1)
-                    self.running[name] = self._start(name)
+            for child in (self.web, self.queue):
+                said = child.tend()
+                if said:
+                    self.stderr.write(said)
             if time.monotonic() - checked > CHECK_EVERY_S:
                 checked = time.monotonic()
-                if self._stalled():
-                    self.stderr.write("nobody takes the queue's messages; starting it again")
-                    self._kill_group(self.running["queue"])
-                    self.running["queue"].wait()
+                if self.queue.age() > STALLED.total_seconds() and self._stalled():
+                    self.stderr.write("nobody takes the queue's messages")
+                    self.queue.kill()
 
     def _stalled(self) -> bool:
         try:
-            return queue.oldest_unread(timezone.now() - STALLED)
-        except DatabaseError as error:
+            return queue.stalled(timezone.now() - STALLED, self.workers)
+        except (DatabaseError, InterfaceError) as error:
             self.stderr.write(f"database: {error}")
             return False
         finally:
             connection.close()
 
-    @staticmethod
-    def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-        """Whatever is left of a process's group: orphaned workers must not linger."""
-        with suppress(ProcessLookupError):  # nothing is left
-            os.killpg(process.pid, signal.SIGKILL)
-
     def _end(self) -> None:
-        for process in self.running.values():
-            process.terminate()
         deadline = time.monotonic() + STOP_AFTER_S
-        for process in self.running.values():
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self.stderr.write("something did not end in time and is killed")
-            self._kill_group(process)
+        children = (self.web, self.queue)
+        for child in children:
+            child.terminate()
+        for child in children:
+            if not child.wait(deadline - time.monotonic()):
+                self.stderr.write(f"{child.name} did not end in time and is killed")
+            child.kill()
