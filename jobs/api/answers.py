@@ -1,8 +1,13 @@
 """What answers carry, for the OpenAPI document and to hold `shapes` to it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from ninja import Schema
+
+from jobs.failures import FailureClass
+from jobs.models import AttemptOutcome, ConnectionKind, DatasetStatus, JobStatus, Purpose, WireApi
+
+RecordState = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
 
 class Page[T](Schema):
@@ -40,7 +45,7 @@ class RowError(Schema):
 class DatasetOut(Schema):
     id: str
     name: str
-    status: str
+    status: DatasetStatus
     rows: int
     columns: list[ColumnOut]
     bytes: int
@@ -98,8 +103,8 @@ class LimitsOut(Schema):
 class ConnectionOut(Schema):
     id: str
     name: str
-    kind: str
-    api: str
+    kind: ConnectionKind
+    api: WireApi
     base_url: str
     has_key: bool
     key_last4: str
@@ -110,7 +115,7 @@ class ConnectionOut(Schema):
 
 class ConnectionTestOut(Schema):
     ok: bool
-    failure_class: str | None
+    failure_class: FailureClass | None
     message: str
     models: list[str]
 
@@ -158,7 +163,7 @@ class ConcurrencyOut(Schema):
 class JobOut(Schema):
     id: str
     name: str
-    status: str
+    status: JobStatus
     status_reason: str
     status_detail: str
     dataset: str
@@ -196,8 +201,8 @@ class JobOut(Schema):
 
 class RecordOut(Schema):
     row: int
-    status: str
-    failure_class: str | None
+    status: RecordState
+    failure_class: FailureClass | None
     fingerprint: str | None
     message: str | None
     attempts: int
@@ -219,8 +224,8 @@ class AttemptUsageOut(Schema):
 
 class AttemptOut(Schema):
     number: int
-    outcome: str
-    purpose: str
+    outcome: AttemptOutcome
+    purpose: Purpose
     started_at: str
     waited_ms: int
     took_ms: int
@@ -228,7 +233,7 @@ class AttemptOut(Schema):
     model_returned: str
     http_status: int | None
     provider_request_id: str
-    failure_class: str | None
+    failure_class: FailureClass | None
     error: str | None
     retry_after_ms: int | None
     usage: AttemptUsageOut
@@ -246,8 +251,8 @@ class PromptOut(Schema):
 
 class RecordDetailOut(Schema):
     row: int
-    status: str
-    failure_class: str | None
+    status: RecordState
+    failure_class: FailureClass | None
     fingerprint: str | None
     message: str | None
     attempts: list[AttemptOut]
@@ -260,7 +265,7 @@ class RecordDetailOut(Schema):
 
 
 class FailureOut(Schema):
-    failure_class: str
+    failure_class: FailureClass
     label: str
     fingerprint: str
     count: int

@@ -1,11 +1,23 @@
 """The API object: its routers, its bearer authentication, its errors, its document."""
 
+from typing import Any
+
 from ninja import NinjaAPI, Swagger
 
 from jobs.api import connections, costs, datasets, jobs, problems, templates
 from jobs.api.actor import Bearer
+from jobs.api.document import complete
+from jobs.api.parsing import JsonParser
 
-api = NinjaAPI(
+
+class Api(NinjaAPI):
+    def get_openapi_schema(self, **options: Any) -> Any:
+        document = super().get_openapi_schema(**options)
+        complete(document)
+        return document
+
+
+api = Api(
     title="batchllm",
     version="1",
     description=(
@@ -14,6 +26,7 @@ api = NinjaAPI(
         "decimal string in USD; every POST takes an `Idempotency-Key`."
     ),
     auth=Bearer(),
+    parser=JsonParser(),
     docs=Swagger(settings={"persistAuthorization": False, "deepLinking": True}),
     urls_namespace="api",
 )

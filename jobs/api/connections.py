@@ -8,6 +8,7 @@ from ninja import Router, Status
 from jobs.api.actor import actor_for
 from jobs.api.answers import ConnectionOut, ConnectionTestOut, Page, PriceOut
 from jobs.api.idempotency import idempotent
+from jobs.api.naming import named
 from jobs.api.payloads import ConnectionIn, ConnectionTestIn, PriceIn
 from jobs.api.shapes import connection_shape, price_shape
 from jobs.control.connection_tests import connection_test
@@ -41,7 +42,7 @@ def index(request: HttpRequest) -> Any:
 @idempotent
 def create(request: HttpRequest, payload: ConnectionIn) -> Any:
     actor = actor_for(request, Action.CONNECTION_WRITE)
-    connection = connection_save(actor=actor, connection=None, **payload.dict())
+    connection = connection_save(actor=actor, connection=None, **payload.model_dump())
     return Status(201, connection_shape(connection))
 
 
@@ -79,7 +80,7 @@ def price_index(request: HttpRequest) -> Any:
 @idempotent
 def price_create(request: HttpRequest, payload: PriceIn) -> Any:
     actor = actor_for(request, Action.PRICE_WRITE)
-    given = payload.dict()
+    given = payload.model_dump()
     connection = given.pop("connection")
-    found = connection_for(actor, connection) if connection else None
+    found = named("connection", lambda: connection_for(actor, connection)) if connection else None
     return Status(201, price_shape(price_set(actor=actor, connection=found, **given)))

@@ -1,15 +1,16 @@
 """/costs"""
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Router
-from ninja.params.functions import Query
+from ninja import Query, Router
+from pydantic import BeforeValidator
 
 from jobs.api.actor import actor_for
 from jobs.api.answers import CostsOut
+from jobs.api.payloads import one_of
 from jobs.costs.selectors import GROUPS, CostSums, cost_table
 from jobs.errors import Invalid
 from jobs.money import usd_string
@@ -19,19 +20,23 @@ router = Router(tags=["costs"])
 DEFAULT_DAYS = 30
 
 
+def _blank(given: Any) -> Any:
+    return None if given == "" else given
+
+
 @router.get("", operation_id="cost_list", response=CostsOut, summary="What was spent")
 def costs(
     request: HttpRequest,
-    group_by: str = "day",
-    day_from: Annotated[date | None, Query(alias="from")] = None,
-    day_to: Annotated[date | None, Query(alias="to")] = None,
+    group_by: Annotated[str, one_of(*GROUPS)] = "day",
+    day_from: Annotated[date | None, BeforeValidator(_blank), Query(alias="from")] = None,
+    day_to: Annotated[date | None, BeforeValidator(_blank), Query(alias="to")] = None,
 ) -> Any:
     """Days in UTC, both included; the last 30 without a range. A cost of `null` is unknown."""
     actor = actor_for(request, Action.COST_READ)
     if group_by not in GROUPS:
         raise Invalid.field("group_by", f"One of {', '.join(GROUPS)}")
     last = day_to or datetime.now(UTC).date()
-    first = day_from or last - timedelta(days=DEFAULT_DAYS - 1)
+    first = day_from or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS + 1))
     if first > last:
         raise Invalid.field("from", "Must not lie behind “to”")
     table = cost_table(team_ids=[actor.team.pk], group_by=group_by, date_from=first, date_to=last)

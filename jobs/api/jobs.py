@@ -1,23 +1,25 @@
 """/jobs: launch, look at, control, replay, download"""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Status
 
 from jobs.api.actor import actor_for
 from jobs.api.answers import FailureOut, JobOut, Page, RecordDetailOut, RecordOut, ReplayOut
-from jobs.api.idempotency import HEADER, idempotent
-from jobs.api.paging import PAGE, key_of, page_of
-from jobs.api.payloads import JobIn, OverridesIn, ReplayIn
+from jobs.api.idempotency import idempotent, once_key
+from jobs.api.naming import named
+from jobs.api.paging import PAGE, Cursor, Limit, key_of, page_of
+from jobs.api.payloads import JobIn, Number, OverridesIn, ReplayIn, one_of
 from jobs.api.shapes import attempt_shape, failure_shape, job_shape, record_shape
 from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.export import FORMATS, INCLUDES, results_stream
-from jobs.control.filters import RECORD_STATUSES, JobFilter, RecordFilter
+from jobs.control.filters import RECORD_STATUSES, TABS, JobFilter, RecordFilter
 from jobs.control.launch import LaunchSpec, job_launch
 from jobs.control.replays import Overrides, replay_create
 from jobs.control.selectors import (
+    NO_CALLS,
+    calls_of,
     failure_groups,
     inputs_of,
     job_page,
@@ -25,14 +27,15 @@ from jobs.control.selectors import (
     record_page,
     record_view,
 )
-from jobs.errors import FieldError, Invalid, NotFound
+from jobs.errors import Invalid, NotFound
 from jobs.failures import FailureClass
-from jobs.models import Job
+from jobs.models import Job, TemplateVersion
 from jobs.teams.access import (
     Actor,
     connection_for,
     dataset_for,
     job_for,
+    template_for,
     template_version_for,
 )
 from jobs.teams.policy import Action
@@ -51,28 +54,23 @@ def launch(request: HttpRequest, payload: JobIn) -> Any:
         raise Invalid.field("mode" if payload.mode != "realtime" else "deadline", words)
     if payload.reuse:
         raise Invalid.field("reuse", "Answers of former jobs are not reused yet; send false")
-    given = payload.dict(
+    given = payload.model_dump(
         exclude={"dataset", "template", "template_version", "connection", "deadline", "reuse"}
     )
+    given["rows"] = payload.rows.model_dump(exclude_none=True)
     spec = LaunchSpec(
-        dataset=_named(lambda: dataset_for(actor, payload.dataset), "dataset"),
-        template_version=_named(
-            lambda: template_version_for(actor, payload.template, payload.template_version),
-            "template",
-        ),
-        connection=_named(lambda: connection_for(actor, payload.connection), "connection"),
-        launch_key=request.headers.get(HEADER, "")[:64],
+        dataset=named("dataset", lambda: dataset_for(actor, payload.dataset)),
+        template_version=_version(actor, payload.template, payload.template_version),
+        connection=named("connection", lambda: connection_for(actor, payload.connection)),
+        launch_key=once_key(request),
         **given,
     )
     return Status(201, _shape(actor, job_launch(actor=actor, spec=spec)))
 
 
-def _named[T](find: Callable[[], T], loc: str) -> T:
-    """An id inside a body that leads nowhere is a fault of the body, at its place."""
-    try:
-        return find()
-    except NotFound as error:
-        raise Invalid([FieldError((loc,), str(error))]) from error
+def _version(actor: Actor, template: str, number: int | None) -> TemplateVersion:
+    named("template", lambda: template_for(actor, template))
+    return named("template_version", lambda: template_version_for(actor, template, number))
 
 
 def _shape(actor: Actor, job: Job) -> dict[str, Any]:
@@ -84,20 +82,23 @@ def _shape(actor: Actor, job: Job) -> dict[str, Any]:
 )
 def index(
     request: HttpRequest,
-    cursor: str | None = None,
-    tab: str = "all",
+    cursor: Cursor = "",
+    limit: Limit = PAGE,
+    tab: Annotated[str, one_of(*TABS)] = "all",
     template: str = "",
     dataset: str = "",
     model: str = "",
     q: str = "",
 ) -> Any:
     actor = actor_for(request, Action.JOB_READ)
+    if tab not in TABS:
+        raise Invalid.field("tab", f"One of {', '.join(TABS)}")
     chosen = JobFilter.parse(
         {"tab": tab, "template": template, "dataset": dataset, "model": model, "q": q}
     )
-    found = job_page(actor.team, chosen, before=key_of(cursor), limit=PAGE + 1)
-    more = found[PAGE - 1].pk if len(found) > PAGE else None
-    return page_of([job_shape(job_view(job)) for job in found[:PAGE]], more)
+    found = job_page(actor.team, chosen, before=key_of(cursor), limit=limit + 1)
+    more = found[limit - 1].pk if len(found) > limit else None
+    return page_of([job_shape(job_view(job)) for job in found[:limit]], more)
 
 
 @router.get("/{job_id}", operation_id="job_get", response=JobOut, summary="A job")
@@ -136,9 +137,10 @@ def cancel(request: HttpRequest, job_id: str) -> Any:
 def records(
     request: HttpRequest,
     job_id: str,
-    status: str = "",
-    failure_class: str = "",
-    cursor: str | None = None,
+    status: Annotated[str, one_of("", *RECORD_STATUSES)] = "",
+    failure_class: Annotated[str, one_of("", *FailureClass)] = "",
+    cursor: Cursor = "",
+    limit: Limit = PAGE,
 ) -> Any:
     actor = actor_for(request, Action.JOB_READ)
     job = job_for(actor, job_id)
@@ -147,10 +149,14 @@ def records(
     if failure_class and failure_class not in set(FailureClass):
         raise Invalid.field("failure_class", f"One of {', '.join(FailureClass)}")
     chosen = RecordFilter.parse({"status": status, "failure_class": failure_class})
-    page = record_page(job, chosen, after=key_of(cursor) or 0, limit=PAGE)
+    page = record_page(job, chosen, after=key_of(cursor) or 0, limit=limit)
     inputs = inputs_of(job, page.records)
+    calls = calls_of(job, page.records)
     structured = job.template_version.output_schema is not None
-    items = [record_shape(record, inputs[record.n], structured) for record in page.records]
+    items = [
+        record_shape(record, inputs[record.n], structured, calls.get(record.n, NO_CALLS))
+        for record in page.records
+    ]
     return page_of(items, page.next)
 
 
@@ -160,7 +166,7 @@ def records(
     response=RecordDetailOut,
     summary="A record",
 )
-def record(request: HttpRequest, job_id: str, row: int) -> Any:
+def record(request: HttpRequest, job_id: str, row: Number) -> Any:
     """With every attempt: request, raw answer, usage, cost, timing, error."""
     actor = actor_for(request, Action.JOB_READ)
     job = job_for(actor, job_id)
@@ -168,7 +174,8 @@ def record(request: HttpRequest, job_id: str, row: int) -> Any:
     if view is None:
         raise NotFound(f"The job has no row {row}.")
     structured = job.template_version.output_schema is not None
-    shape = record_shape(view.record, view.values, structured)
+    calls = calls_of(job, [view.record]).get(row, NO_CALLS)
+    shape = record_shape(view.record, view.values, structured, calls)
     shape["attempts"] = [attempt_shape(attempt, view.request) for attempt in view.attempts]
     shape["prompt"] = {"system": view.system, "user": view.user, "error": view.prompt_fault or None}
     return shape
@@ -201,15 +208,16 @@ def replay(request: HttpRequest, job_id: str, payload: ReplayIn) -> Any:
         raise Invalid.field("failure_class", f"One of {', '.join(FailureClass)}")
     if payload.rows is not None and not payload.rows:
         raise Invalid.field("rows", "Name at least one row, or leave it out for all")
+    narrowed = payload.failure_class or payload.fingerprint
     chosen = RecordFilter(
         failure_class=payload.failure_class,
         fingerprint=payload.fingerprint,
-        rows=tuple(payload.rows or sorted(payload.edits)),
+        rows=tuple(payload.rows or (() if narrowed else sorted(payload.edits))),
     )
     made, _ = replay_create(
         actor=actor,
         job=job,
-        key=request.headers.get(HEADER, ""),
+        key=once_key(request),
         chosen=chosen,
         overrides=_overrides(actor, job, payload.overrides),
         edits=payload.edits,
@@ -218,26 +226,37 @@ def replay(request: HttpRequest, job_id: str, payload: ReplayIn) -> Any:
 
 
 def _overrides(actor: Actor, job: Job, given: OverridesIn) -> Overrides:
-    version = None
+    version = connection = None
     if given.template_version is not None or given.template:
         template = given.template or job.template_version.template.public_id
-        version = _named(
-            lambda: template_version_for(actor, template, given.template_version),
-            "template_version",
-        )
-    connection = None
+        version = _version(actor, template, given.template_version)
     if given.connection:
         wanted = given.connection
-        connection = _named(lambda: connection_for(actor, wanted), "connection")
+        connection = named("connection", lambda: connection_for(actor, wanted))
     return Overrides(version, connection, given.model.strip(), given.parameters)
 
 
-@router.get("/{job_id}/results", operation_id="job_results", summary="Download the results")
+@router.get(
+    "/{job_id}/results",
+    operation_id="job_results",
+    summary="Download the results",
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "The file",
+                "content": {
+                    kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+                    for kind in FORMATS.values()
+                },
+            }
+        }
+    },
+)
 def results(
     request: HttpRequest,
     job_id: str,
-    format: str = "jsonl",  # noqa: A002  the name of the parameter in the address
-    include: str = "all",
+    format: Annotated[str, one_of(*FORMATS)] = "jsonl",  # noqa: A002  the name of the parameter in the address
+    include: Annotated[str, one_of(*INCLUDES)] = "all",
 ) -> Any:
     """Streams input, output and provenance columns. While the job runs the file is partial, and its
     name says so."""

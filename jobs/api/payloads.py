@@ -1,15 +1,50 @@
-"""What requests carry. Unknown fields are refused by name: a misspelt one must not pass unseen."""
+"""What requests carry. Unknown fields are refused by name: a misspelt one must not pass unseen.
 
-from datetime import datetime
+`null` for a field that may be left out means that it is left out.
+"""
+
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
-from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+# A row or version number: what a column holds.
+Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
-class Payload(Schema):
+def one_of(*names: str) -> WithJsonSchema:
+    """For the document: which texts there are. The operation itself says what is wrong with others."""
+    return WithJsonSchema({"type": "string", "enum": [*names]})
+
+
+def _utc(at: datetime) -> datetime:
+    """Without an offset a time is taken for UTC."""
+    if not 1970 <= at.year <= 9000:
+        raise ValueError("a year from 1970 to 9000 is needed")
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_utc)]
+
+
+class Payload(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls_left_out(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {k: v for k, v in given.items() if v is not None or k not in optional}
 
 
 class TemplateIn(Payload):
@@ -24,8 +59,15 @@ class TemplateIn(Payload):
 
 class PreviewIn(Payload):
     dataset: str
-    rows: list[int] = Field(default_factory=lambda: [1], max_length=100)
-    version: int | None = None
+    rows: list[Number] = Field(default_factory=lambda: [1], max_length=100)
+    version: Number | None = None
+
+
+class LimitsIn(Payload):
+    rpm: int | None = None
+    input_tpm: int | None = None
+    output_tpm: int | None = None
+    max_in_flight: int | None = None
 
 
 class ConnectionIn(Payload):
@@ -34,7 +76,7 @@ class ConnectionIn(Payload):
     api: str | None = None
     base_url: str = ""
     api_key: str | None = None
-    limits: dict[str, int | None] = Field(default_factory=dict)
+    limits: LimitsIn = Field(default_factory=LimitsIn)
 
 
 class ConnectionTestIn(Payload):
@@ -42,6 +84,8 @@ class ConnectionTestIn(Payload):
 
 
 class PriceIn(Payload):
+    """USD per million tokens."""
+
     connection: str | None = None
     model: str
     input: Decimal
@@ -49,14 +93,22 @@ class PriceIn(Payload):
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
     batch_discount: Decimal | None = None
-    effective_from: datetime | None = None
+    effective_from: Time | None = None
+
+
+class RowsIn(Payload):
+    """{}: all rows; {limit}: the first ones; {sample, seed}: so many at random."""
+
+    limit: int | None = None
+    sample: int | None = None
+    seed: int | None = None
 
 
 class JobIn(Payload):
     name: str = ""
     dataset: str
     template: str
-    template_version: int | None = None
+    template_version: Number | None = None
     connection: str
     model: str
     mode: str = "realtime"
@@ -69,21 +121,24 @@ class JobIn(Payload):
     max_repairs: int = 1
     budget: Decimal | None = None
     tolerated_failure_rate: float = 0.3
-    rows: dict[str, int] = Field(default_factory=dict)
+    rows: RowsIn = Field(default_factory=RowsIn)
     tags: dict[str, str] = Field(default_factory=dict)
 
 
 class OverridesIn(Payload):
     template: str | None = None
-    template_version: int | None = None
+    template_version: Number | None = None
     model: str = ""
     connection: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class ReplayIn(Payload):
+    """Of failed records those that match; named rows; or, with neither, those that are edited or
+    else all. `edits` lay values over columns of a row, for this job alone."""
+
     failure_class: str = ""
     fingerprint: str = ""
-    rows: list[int] | None = None
+    rows: list[Number] | None = None
     overrides: OverridesIn = Field(default_factory=OverridesIn)
-    edits: dict[int, dict[str, Any]] = Field(default_factory=dict)
+    edits: dict[Number, dict[str, Any]] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from jobs.control.selectors import FailureGroup, JobView
+from jobs.control.selectors import Calls, FailureGroup, JobView
 from jobs.models import (
     Attempt,
     Connection,
@@ -169,18 +169,21 @@ def output_of(record: Record, structured: bool) -> Any:
     return orjson.loads(record.output)
 
 
-def record_shape(record: Record, values: dict[str, Any], structured: bool) -> dict[str, Any]:
+def record_shape(
+    record: Record, values: dict[str, Any], structured: bool, calls: Calls
+) -> dict[str, Any]:
     return {
         "row": record.n,
         "status": RecordStatus(record.status).label,
         "failure_class": record.failure_class,
         "fingerprint": record.fingerprint,
         "message": record.message,
-        "attempts": record.calls,
+        "attempts": calls.made,
         "input": values,
         "output": output_of(record, structured),
         "model": record.model,
-        "cost": usd_string(record.cost),
+        # Null: its calls were made at a price nobody knows.
+        "cost": None if calls.made and calls.cost is None else usd_string(record.cost),
         "finished_at": iso(record.finished_at),
     }
 

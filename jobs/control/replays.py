@@ -114,6 +114,7 @@ def replay_create(
             asked = _matching(job, chosen).count()
             if asked == 0:
                 raise Conflict("No failed record matches (any more): there is nothing to replay.")
+            _refuse_idle_edits(job, chosen, rows)
             replay = Replay.objects.create(
                 job=job,
                 key=key,
@@ -174,6 +175,17 @@ def _checked_edits(
         text = orjson.dumps({**values, **changes}).decode()
         rows[n] = text.replace("\\u0000", "\ufffd")
     return rows
+
+
+def _refuse_idle_edits(job: Job, chosen: RecordFilter, rows: Mapping[int, str]) -> None:
+    """An edit of a record that is not sent again would stand beside an answer it had no part in."""
+    if not rows:
+        return
+    sent = set(_matching(job, chosen).filter(n__in=list(rows)).values_list("n", flat=True))
+    idle = sorted(set(rows) - sent)
+    if idle:
+        words = "This row is not among the failed records that are replayed"
+        raise Invalid([FieldError(("edits", str(n)), words) for n in idle])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.utils import timezone
 
 from jobs.control.filters import (
@@ -31,6 +31,7 @@ from jobs.models import (
     LimitState,
     Record,
     Replay,
+    RowEdit,
     Team,
     Throughput,
     Worker,
@@ -39,6 +40,8 @@ from jobs.providers.dialogue import request_body
 
 PAGE = 50
 RATE_WINDOW = timedelta(seconds=60)
+# Before so many rows are done, what one costs on average says little.
+TELLING_ROWS = 20
 SLICE_SEEN = timedelta(seconds=20)
 EXAMPLES = 5
 
@@ -92,6 +95,7 @@ class JobView:
     why: str
     elapsed: float | None
     open_replay: Replay | None
+    replayed: bool  # then its time holds the idle time before the replay
 
 
 def job_counts(job: Job) -> dict[str, int]:
@@ -105,6 +109,15 @@ def job_counts(job: Job) -> dict[str, int]:
     }
 
 
+def cost_at_end(job: Job) -> int | None:
+    """What the job will have cost if the rows that are left cost as the others did; None where
+    that cannot be told."""
+    done = job.succeeded + job.failed
+    if job.state.is_terminal or job.unpriced_attempts or done < TELLING_ROWS:
+        return None
+    return job.cost * (job.total - job.cancelled) // done
+
+
 def job_view(job: Job) -> JobView:
     now = timezone.now()
     due = dict(
@@ -113,7 +126,8 @@ def job_view(job: Job) -> JobView:
         else ()
     )
     waiting = due.get(DueReason.RATE_LIMIT.value, 0)
-    rate, spread = _rate(job, now)
+    ended_twice = job.state.is_terminal and Replay.objects.filter(job=job).exists()
+    rate, spread = (0.0, 0.0) if ended_twice else _rate(job, now)
     in_flight, level, why = _concurrency(job, now)
     cooldown = (
         LimitState.objects.filter(
@@ -137,6 +151,7 @@ def job_view(job: Job) -> JobView:
         why=why,
         elapsed=(end - job.started_at).total_seconds() if job.started_at else None,
         open_replay=Replay.objects.filter(job=job, applied_at__isnull=True).first(),
+        replayed=ended_twice,
     )
 
 
@@ -229,16 +244,33 @@ def record_page(job: Job, chosen: RecordFilter, after: int = 0, limit: int = PAG
 
 
 def _inputs(job: Job, numbers: Sequence[int]) -> dict[int, str]:
-    return dict(
-        DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=list(numbers)).values_list(
-            "n", "data"
-        )
-    )
+    rows = DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=list(numbers))
+    edits = RowEdit.objects.filter(job=job, n__in=list(numbers)).order_by("id")
+    return {**dict(rows.values_list("n", "data")), **dict(edits.values_list("n", "data"))}
 
 
 def inputs_of(job: Job, records: Sequence[Record]) -> dict[int, dict[str, Any]]:
-    """The dataset's rows of a page of records, by n."""
+    """The rows of a page of records as they were last sent, by n."""
     return {n: orjson.loads(data) for n, data in _inputs(job, [r.n for r in records]).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    made: int
+    cost: int | None  # None: they were made at a price nobody knows
+
+
+NO_CALLS = Calls(0, 0)
+
+
+def calls_of(job: Job, records: Sequence[Record]) -> dict[int, Calls]:
+    """The calls of a page of records, by n; a record without any is left out."""
+    sums = (
+        Attempt.objects.filter(job_id=job.pk, n__in=[record.n for record in records])
+        .values_list("n")
+        .annotate(made=Count("number"), priced=Count("cost"), cost=Sum("cost"))
+    )
+    return {n: Calls(made, cost if priced else None) for n, made, priced, cost in sums}
 
 
 def neighbours(job: Job, chosen: RecordFilter, n: int) -> tuple[int | None, int | None]:
