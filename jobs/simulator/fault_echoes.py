@@ -16,7 +16,7 @@ def _written(case: Case) -> str:
     basic = base64.b64encode(f":{key}".encode()).decode()
     plain = base64.b64encode(key.encode()).decode()
     return (
-        f"Authorization: Bearer {key} x-api-key={key} ?key={quote(key, safe='')} "
+        f"Authorization: Bearer {key} key={key} ?key={quote(key, safe='')} "
         f"{plain} Basic {basic} {header}"
     )
 
@@ -52,7 +52,7 @@ def _in_text(case: Case) -> Effect:
     return Effect(iter((head(500, [("content-type", "text/plain")], len(body)) + body,)), "500")
 
 
-_PLACES: dict[str, Callable[[Case], Effect]] = {
+PLACES: dict[str, Callable[[Case], Effect]] = {
     "error": _in_error,
     "headers": _in_headers,
     "answer": _in_answer,
@@ -66,4 +66,4 @@ def echo_key(case: Case) -> Effect:
     """The caller's key somewhere in what comes back; parameter `place`: error, headers, answer,
     model, page or text."""
     place = str(case.params.get("place", ""))
-    return (_PLACES.get(place) or list(_PLACES.values())[case.draws.below(len(_PLACES))])(case)
+    return (PLACES.get(place) or list(PLACES.values())[case.draws.below(len(PLACES))])(case)
