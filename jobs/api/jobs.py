@@ -16,6 +16,7 @@ from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.export import FORMATS, INCLUDES, results_stream
 from jobs.control.filters import RECORD_STATUSES, TABS, JobFilter, RecordFilter
 from jobs.control.launch import LaunchSpec, job_launch
+from jobs.control.lineage import sent_by_replay
 from jobs.control.replays import Overrides, replay_create
 from jobs.control.selectors import (
     NO_CALLS,
@@ -152,9 +153,14 @@ def records(
     page = record_page(job, chosen, after=key_of(cursor) or 0, limit=limit)
     inputs = inputs_of(job, page.records)
     calls = calls_of(job, page.records)
-    structured = job.template_version.output_schema is not None
+    sent = sent_by_replay(job)
     items = [
-        record_shape(record, inputs[record.n], structured, calls.get(record.n, NO_CALLS))
+        record_shape(
+            record,
+            inputs[record.n],
+            sent[record.replay_id].structured,
+            calls.get(record.n, NO_CALLS),
+        )
         for record in page.records
     ]
     return page_of(items, page.next)
@@ -173,7 +179,7 @@ def record(request: HttpRequest, job_id: str, row: Number) -> Any:
     view = record_view(job, row)
     if view is None:
         raise NotFound(f"The job has no row {row}.")
-    structured = job.template_version.output_schema is not None
+    structured = sent_by_replay(job)[view.record.replay_id].structured
     calls = calls_of(job, [view.record]).get(row, NO_CALLS)
     shape = record_shape(view.record, view.values, structured, calls)
     shape["attempts"] = [attempt_shape(attempt, view.request) for attempt in view.attempts]

@@ -1,23 +1,21 @@
 """A job's results as a file, streamed in bounded memory: one line a row, each row once.
 
-Columns: those of the input, those of the output, then provenance. The keys of an output object become
-columns of their own name, or `output.<name>` where the input has that name already; without a schema
-the answer is one column `output`. Provenance columns begin with an underscore.
+Columns: those of the input, those of the output, then provenance. The keys of an output object (as its
+schema names them) become columns of their own; without a schema the answer is one column `output`.
+Where names collide provenance keeps its own, an input column becomes `input.<name>` and an output
+column `output.<name>`.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
-from jobs.models import DatasetRow, Job, Record, RecordStatus, Replay, RowEdit
+from jobs.control.export_formats import csv_file, jsonl_file, parquet_file
+from jobs.control.lineage import Sent, sent_by_replay
+from jobs.models import Attempt, DatasetRow, Job, Record, RecordStatus, RowEdit
 from jobs.money import usd_string
 
 Format = Literal["jsonl", "csv", "parquet"]
@@ -32,57 +30,72 @@ PROVENANCE = (
     "_row", "_status", "_model", "_template_version", "_attempts", "_cost", "_finished_at",
     "_error", "_replay",
 )  # fmt: skip
-CHUNK = 2_000
-# A row group holds so many rows in memory; readers of the file skip by them.
-PARQUET_ROWS = 20_000
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
+# Rows a chunk, at most, and the bytes of input and output it is made to hold. Rows of a megabyte are
+# taken few at a time.
+MAX_CHUNK, FIRST_CHUNK = 2_000, 50
+CHUNK_BYTES = 4 * 1024 * 1024
+_RECORD = ("n", "status", "model", "cost", "finished_at", "failure_class", "message", "output",
+           "replay_id")  # fmt: skip
+
+type Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The file's header. `output` maps a key of the answer to its column."""
+    """The file's header: `input` and `output` map what a thing is called there to its column."""
 
-    input: list[str]
+    input: dict[str, str]
     output: dict[str, str]
 
     @property
     def names(self) -> list[str]:
-        return [*self.input, *self.output.values(), *PROVENANCE]
+        return [*self.input.values(), *self.output.values(), *PROVENANCE]
 
 
 def export_columns(job: Job) -> Columns:
-    """The columns of a job's export: the same from its first minute to its last."""
-    taken = [column["name"] for column in job.dataset.columns]
-    versions = [job.template_version.output_schema]
-    versions += Replay.objects.filter(job=job, template_version__isnull=False).values_list(
-        "template_version__output_schema", flat=True
-    )
-    keys: dict[str, None] = {}
-    for schema in versions:
-        # None: the answer is a text, in one column.
-        keys.update(dict.fromkeys(schema["properties"] if schema else ["output"]))
-    names: dict[str, str] = {}
-    for key in keys:
-        name = key
-        while name in taken or name in PROVENANCE or name in names.values():
-            name = f"output.{name}"
-        names[key] = name
-    return Columns(taken, names)
+    """The columns of a job's export: the same from its first minute to its last replay's start."""
+    columns = [column["name"] for column in job.dataset.columns]
+    taken = {*PROVENANCE, *columns}
+    inputs = {name: name for name in columns}
+    for name in columns:
+        if name in PROVENANCE:
+            inputs[name] = _free(name, "input", taken)
+    outputs: dict[str, str] = {}
+    for sent in sent_by_replay(job).values():
+        schema = sent.version.output_schema
+        for key in schema["properties"] if schema else ("output",):
+            if key not in outputs:
+                outputs[key] = _free(key, "output", taken) if key in taken else key
+                taken.add(outputs[key])
+    return Columns(inputs, outputs)
 
 
-def results_stream(job: Job, form: Format, include: Include) -> Iterator[bytes]:
-    """The file in pieces. While the job runs it holds what is settled so far."""
+def _free(name: str, prefix: str, taken: set[str]) -> str:
+    while name in taken:
+        name = f"{prefix}.{name}"
+    taken.add(name)
+    return name
+
+
+def results_stream(
+    job: Job, form: Format, include: Include, *, for_people: bool = False
+) -> Iterator[bytes]:
+    """The file in pieces. While the job runs it holds what is settled so far.
+
+    `for_people`: a CSV begins with the mark without which Excel reads it in the local code page;
+    programs would take the mark for a part of the first column's name.
+    """
     columns = export_columns(job)
     lines = _lines(job, columns, include)
     if form == "jsonl":
-        return _jsonl(lines)
+        return jsonl_file(lines)
     if form == "csv":
-        return _csv(lines, columns)
-    return _parquet(lines, columns)
+        return csv_file(lines, columns.names, mark=for_people)
+    return parquet_file(lines, columns.names)
 
 
 def _records(job: Job, include: Include) -> QuerySet[Record]:
-    records = Record.objects.filter(job_id=job.pk)
+    records = Record.objects.filter(job_id=job.pk).order_by("n")
     if include == "succeeded":
         return records.filter(status=RecordStatus.SUCCEEDED)
     if include == "failed":
@@ -90,179 +103,79 @@ def _records(job: Job, include: Include) -> QuerySet[Record]:
     return records
 
 
-def _lines(job: Job, columns: Columns, include: Include) -> Iterator[list[dict[str, Any]]]:
+def _lines(job: Job, columns: Columns, include: Include) -> Iterator[list[Line]]:
     """Chunks of rows, by walking the key: no cursor is held open while a slow client reads."""
-    replays = {
-        replay.pk: replay
-        for replay in Replay.objects.filter(job=job).select_related("template_version")
-    }
+    sent = sent_by_replay(job)
     edited = RowEdit.objects.filter(job=job).exists()
-    last = 0
-    while True:
-        records = list(_records(job, include).filter(n__gt=last).order_by("n")[:CHUNK])
-        if not records:
-            return
-        numbers = [record.n for record in records]
-        inputs = _inputs(job, numbers, edited)
-        yield [_line(job, columns, record, inputs[record.n], replays) for record in records]
+    records = _records(job, include).values_list(*_RECORD)
+    last, size = 0, FIRST_CHUNK
+    while chunk := list(records.filter(n__gt=last)[:size]):
+        numbers = [record[0] for record in chunk]
         last = numbers[-1]
+        if not {record[8] for record in chunk} <= sent.keys():
+            sent, edited = sent_by_replay(job), True  # a replay began after this file did
+        inputs = _inputs(job, numbers, edited)
+        calls = _calls(job, numbers)
+        yield [_line(columns, record, inputs[record[0]], calls, sent) for record in chunk]
+        held = sum(map(len, inputs.values())) + sum(len(record[7] or "") for record in chunk)
+        size = min(MAX_CHUNK, 2 * size, max(1, size * CHUNK_BYTES // max(1, held)))
+
+
+def _among(numbers: Sequence[int]) -> dict[str, Any]:
+    """A range where it holds little else than these numbers, else a list of them."""
+    if numbers[-1] - numbers[0] < 4 * len(numbers):
+        return {"n__gte": numbers[0], "n__lte": numbers[-1]}
+    return {"n__in": list(numbers)}
 
 
 def _inputs(job: Job, numbers: Sequence[int], edited: bool) -> dict[int, str]:
-    inputs = dict(
-        DatasetRow.objects.filter(
-            dataset_id=job.dataset_id, n__gte=numbers[0], n__lte=numbers[-1]
-        ).values_list("n", "data")
-        if numbers[-1] - numbers[0] < 4 * len(numbers)
-        else DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=list(numbers)).values_list(
-            "n", "data"
-        )
-    )
+    rows = DatasetRow.objects.filter(dataset_id=job.dataset_id, **_among(numbers))
+    inputs = dict(rows.values_list("n", "data"))
     if edited:
-        inputs.update(
-            RowEdit.objects.filter(job=job, n__in=list(numbers))
-            .order_by("id")
-            .values_list("n", "data")
-        )
+        edits = RowEdit.objects.filter(job=job, **_among(numbers)).order_by("id")
+        inputs.update(edits.values_list("n", "data"))
     return inputs
 
 
+def _calls(job: Job, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Of each row how many calls the ledger has, and how many of them have a known cost."""
+    found = Attempt.objects.filter(job_id=job.pk, **_among(numbers)).values_list("n").order_by()
+    return {n: (made, priced) for n, made, priced in found.annotate(Count("number"), Count("cost"))}
+
+
 def _line(
-    job: Job, columns: Columns, record: Record, data: str, replays: dict[int, Replay]
-) -> dict[str, Any]:
+    columns: Columns,
+    record: tuple[Any, ...],
+    data: str,
+    calls: dict[int, tuple[int, int]],
+    sent: dict[int | None, Sent],
+) -> Line:
+    n, status, model, cost, finished_at, failure_class, message, output, replay_id = record
     values = orjson.loads(data)
-    line: dict[str, Any] = {name: values.get(name) for name in columns.input}
-    replay = replays.get(record.replay_id) if record.replay_id else None
-    version = (replay and replay.template_version) or job.template_version
-    line |= _answer(columns, record, structured=version.output_schema is not None)
-    failed = record.status == RecordStatus.FAILED
+    line: Line = {column: values.get(name) for name, column in columns.input.items()}
+    by = sent[replay_id]
+    line |= _answer(columns, output if status == RecordStatus.SUCCEEDED else None, by)
+    made, priced = calls.get(n, (0, 0))
     line |= {
-        "_row": record.n,
-        "_status": RecordStatus(record.status).label,
-        "_model": record.model,
-        "_template_version": version.version,
-        "_attempts": record.calls,
-        "_cost": usd_string(record.cost),
-        "_finished_at": _iso(record.finished_at),
-        "_error": f"{record.failure_class}: {record.message}" if failed else None,
-        "_replay": replay.public_id if replay else None,
+        "_row": n,
+        "_status": RecordStatus(status).label,
+        "_model": model,
+        "_template_version": by.version.version,
+        "_attempts": made,
+        "_cost": None if made and not priced else usd_string(cost),
+        "_finished_at": finished_at and finished_at.isoformat().replace("+00:00", "Z"),
+        "_error": f"{failure_class}: {message}" if status == RecordStatus.FAILED else None,
+        "_replay": by.replay,
     }
     return line
 
 
-def _answer(columns: Columns, record: Record, *, structured: bool) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys(columns.output.values())
-    if record.status != RecordStatus.SUCCEEDED or record.output is None:
+def _answer(columns: Columns, output: str | None, by: Sent) -> Line:
+    found: Line = dict.fromkeys(columns.output.values())
+    if output is None:
         return found
-    if structured:
-        answer = orjson.loads(record.output)  # was validated before it was stored
-        for key, name in columns.output.items():
-            found[name] = answer.get(key)
-    else:
-        found[columns.output["output"]] = record.output
+    # An answer was validated before it was stored.
+    answer = orjson.loads(output) if by.structured else {"output": output}
+    for key, name in columns.output.items():
+        found[name] = answer.get(key)
     return found
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None
-
-
-# --- formats ------------------------------------------------------------------------------------
-def _jsonl(chunks: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in chunk)
-
-
-def _csv(chunks: Iterator[list[dict[str, Any]]], columns: Columns) -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([_harmless(name) for name in columns.names])
-    # Excel takes a file without the mark for the local code page.
-    yield b"\xef\xbb\xbf" + buffer.getvalue().encode()
-    for chunk in chunks:
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerows([_cell(line[name]) for name in columns.names] for line in chunk)
-        yield buffer.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return _harmless(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return value
-    return _harmless(orjson.dumps(value).decode())
-
-
-def _harmless(text: str) -> str:
-    """A cell that a spreadsheet would run as a formula gets a quote in front, as OWASP advises."""
-    return f"'{text}" if text.startswith(_RISKY) else text
-
-
-_INTEGERS = frozenset({"_row", "_template_version", "_attempts"})
-
-
-def _parquet(chunks: Iterator[list[dict[str, Any]]], columns: Columns) -> Iterator[bytes]:
-    """All columns are strings (JSON text for what is no text) but for the counts: a column's type
-    must not depend on which rows are there yet."""
-    schema = pa.schema(
-        [
-            (name, pa.int64() if name in _INTEGERS else pa.string())
-            for name in dict.fromkeys(columns.names)
-        ]
-    )
-    sink = _Sink()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        rows: list[dict[str, Any]] = []
-        for chunk in chunks:
-            rows += chunk
-            if len(rows) >= PARQUET_ROWS:
-                writer.write_table(_table(rows, schema))
-                rows = []
-                yield sink.take()
-        if rows:
-            writer.write_table(_table(rows, schema))
-    yield sink.take()
-
-
-def _table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    arrays = []
-    for column in schema:
-        values = [row[column.name] for row in rows]
-        if column.name not in _INTEGERS:
-            values = [None if value is None else _plain(value) for value in values]
-        arrays.append(pa.array(values, column.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-class _Sink(io.RawIOBase):
-    """A file that is only written to, and emptied by whoever sends it on."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._at = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        part = bytes(data)
-        self._parts.append(part)
-        self._at += len(part)
-        return len(part)
-
-    def tell(self) -> int:
-        return self._at
-
-    def take(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data

@@ -1,6 +1,7 @@
 """One job: its live page with the tabs records, activity and config; its buttons; its downloads."""
 
 import json
+from decimal import Decimal
 from typing import Any, cast
 
 from django.contrib import messages
@@ -107,12 +108,12 @@ def _config(request: PageRequest, found: Job) -> dict[str, Any]:
         "version": version,
         "schema": _pretty(version.output_schema) if version.output_schema else "",
         "rules": _pretty(version.rules) if version.rules else "",
-        "parameters": sorted(found.parameters.items()),
+        "parameters": [(name, _plain(value)) for name, value in sorted(found.parameters.items())],
         "tags": sorted(found.tags.items()),
         "rows_words": rows_words(found),
         "price": price,
         "price_lines": [
-            (meter, f"${price_to_usd(amount).normalize():f} per million tokens")
+            (meter, f"${_with_cents(price_to_usd(amount)):f} per million tokens")
             for meter, amount in (
                 ("Input", price.input),
                 ("Cached input", price.cached_input),
@@ -123,6 +124,16 @@ def _config(request: PageRequest, found: Job) -> dict[str, Any]:
         if price
         else [],
     }
+
+
+def _with_cents(usd: Decimal) -> Decimal:
+    """Without needless digits, but always with cents."""
+    short = usd.normalize()
+    return short if short.as_tuple().exponent < -2 else usd.quantize(Decimal("0.01"))  # type: ignore[operator]
+
+
+def _plain(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _pretty(value: object) -> str:
@@ -182,7 +193,7 @@ def job_results(request: PageRequest, job_id: str) -> HttpResponseBase:
     if kind not in FORMATS or include not in INCLUDES:
         raise NotFound("There is no such download.")
     response = StreamingHttpResponse(
-        results_stream(found, cast(Format, kind), cast(Include, include)),
+        results_stream(found, cast(Format, kind), cast(Include, include), for_people=True),
         content_type=FORMATS[kind],
     )
     state = "" if found.state.is_terminal else "-partial"
