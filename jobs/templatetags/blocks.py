@@ -59,7 +59,7 @@ def card(
 
 @library.simple_block_tag(takes_context=True)
 def table(
-    context: Context, content: str, label: str, cards: bool = False, id: str = ""
+    context: Context, content: str, label: str, cards: bool | str = False, id: str = ""
 ) -> SafeString:
     return _component(context, "table", content=content, label=label, cards=cards, id=id)
 

@@ -3,6 +3,7 @@
 The rounding here is for showing only; sums are made of the exact values.
 """
 
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -72,6 +73,20 @@ def duration_text(length: float | timedelta | None) -> str:
         return f"{minutes} min {rest:02} s"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if days else f"{hours} h {minutes:02} min"
+
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def range_text(low: float, high: float) -> str:
+    """A span of seconds in one unit, rounded outwards: no more exact than a forecast is."""
+    size, unit = next(one for one in _UNITS if high >= 1.5 * one[0] or one[0] == 1)
+    step = 0.5 if size > 1 and high < 10 * size else 1
+    first = max(0.0, math.floor(low / size / step) * step)
+    last = max(step, math.ceil(high / size / step) * step)
+    if first == last:
+        return f"{last:g} {unit}"
+    return f"{first:g} – {last:g} {unit}" if first else f"up to {last:g} {unit}"
 
 
 def percent_text(share: float | Decimal | None) -> str:

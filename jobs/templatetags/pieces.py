@@ -59,10 +59,16 @@ def stat(
 
 @library.inclusion_tag("components/raw_text.html")
 def raw_text(
-    text: object, label: str = "", fold: bool = False, open: bool = False, id: str = ""
+    text: object,
+    label: str = "",
+    fold: bool = False,
+    open: bool = False,
+    id: str = "",
+    name: str = "",
 ) -> dict[str, object]:
-    """Text from outside: escaped, wrapped, never interpreted."""
-    return {"text": text, "label": label, "fold": fold, "open": open, "id": id}
+    """Text from outside: escaped, wrapped, never interpreted. `name` is its name for screen readers
+    where the label is not shown."""
+    return {"text": text, "label": label, "fold": fold, "open": open, "id": id, "name": name}
 
 
 @library.inclusion_tag("components/post_button.html", takes_context=True)

@@ -75,6 +75,8 @@ def costs(request: PageRequest) -> HttpResponse:
         "csv_url": f"{reverse('costs_csv')}?{chosen.query()}",
         "keep": {"by": chosen.by},
         "most_days": MOST_DAYS,
+        "tokens": table.total.input_tokens + table.total.output_tokens,
+        "total_each": _each(table.total),
         "wasted_share": table.total.wasted_cost / table.total.cost if table.total.cost else None,
     }
     return render(request, "costs/costs.html", context)
@@ -189,8 +191,12 @@ def _chart(chosen: Choice, table: CostTable) -> dict[str, Any]:
 
 
 def _row(chosen: Choice, row: CostRow) -> dict[str, Any]:
-    each = row.cost // row.accepted if row.accepted and not row.unpriced_calls else None
-    return {"sums": row, "href": _href(chosen, row), "each": each}
+    return {"sums": row, "href": _href(chosen, row), "each": _each(row)}
+
+
+def _each(sums: CostSums) -> int | None:
+    """What a result cost, the waste shared among them; None where that is not known."""
+    return sums.cost // sums.accepted if sums.accepted and not sums.unpriced_calls else None
 
 
 def _href(chosen: Choice, row: CostRow) -> str:

@@ -1,17 +1,16 @@
 """The head that every page of one job shares: state, counts, figures, actions. It is polled."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs.control.selectors import JobView, job_view
+from jobs.control.selectors import JobView, cost_at_end, job_view
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Job, JobStatus, StatusReason
 from jobs.teams.access import Actor
 from jobs.teams.policy import Action
-from jobs.templatetags.figures import count_text, duration_text
+from jobs.templatetags.figures import count_text, range_text
 from jobs.web.context import Shell
 from jobs.web.live import tag_of
 from jobs.web.pages import PageRequest
@@ -62,8 +61,9 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         "failed_share": _share(job.failed, job.succeeded + job.failed),
         "settled": job.succeeded + job.failed + job.cancelled,
         "tokens": job.input_tokens + job.output_tokens,
-        "rate_hint": "on average" if job.state.is_terminal else "over the last minute",
-        "flight_hint": f"level {count_text(view.level)}: {view.why}" if view.level else view.why,
+        "rate_hint": _rate_hint(view),
+        "flight_hint": _flight_hint(view),
+        "cost_at_end": cost_at_end(job),
         "cost_share": _share(job.cost, job.budget or 0),
         "budget_used": round(1000 * (_share(job.cost, job.budget or 0) or 0)),
         "costs_url": _costs_url(job),
@@ -78,6 +78,20 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         job.output_tokens, workers, context["notices"], moving and view.elapsed,
     )  # fmt: skip
     return context, tag
+
+
+def _rate_hint(view: JobView) -> str:
+    if view.replayed:
+        return "not told of a replayed job"
+    return "on average" if view.job.state.is_terminal else "over the last minute"
+
+
+def _flight_hint(view: JobView) -> str:
+    """How many calls may fly at once and why; records claimed beyond that go out next."""
+    parts = [f"of {count_text(view.level)}: {view.why}" if view.level else view.why]
+    if view.counts["running"] > view.in_flight > 0:
+        parts.append(f"{count_text(view.counts['running'] - view.in_flight)} rows go out next")
+    return "; ".join(parts)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -114,8 +128,7 @@ def rate_text(rate: float) -> str:
 def eta_text(view: JobView) -> str:
     if view.eta is None:
         return "—"
-    low, high = (duration_text(timedelta(seconds=round(seconds))) for seconds in view.eta)
-    return low if low == high else f"{low} – {high}"
+    return range_text(*view.eta)
 
 
 def cancel_words(job: Job) -> str:

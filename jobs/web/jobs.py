@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 
 from jobs.control.filters import JobFilter
@@ -13,6 +12,7 @@ from jobs.control.selectors import PAGE, job_page, tab_counts
 from jobs.models import Job, Team
 from jobs.teams.policy import Action
 from jobs.web.job_frame import why_not
+from jobs.web.live import answer, tag_of
 from jobs.web.pages import PageRequest, page
 
 TAB_LABELS = {
@@ -39,8 +39,11 @@ def jobs(request: PageRequest) -> HttpResponse:
     more = len(found) > PAGE
     found = found[:PAGE]
     counts = tab_counts(team, chosen)
+    rows = [row_of(request, job) for job in found]
     context = {
-        "rows": [row_of(request, job) for job in found],
+        "rows": rows,
+        # An older page of the list stands still, as does one of ended jobs.
+        "polls": before is None and any(not job.state.is_terminal for job in found),
         "tabs": _tabs(query, counts, chosen.tab),
         "chosen": chosen,
         "keep": {"tab": chosen.tab} if chosen.tab != "all" else {},
@@ -51,7 +54,11 @@ def jobs(request: PageRequest) -> HttpResponse:
         "summary": f"{counts[chosen.tab]:,} job{'' if counts[chosen.tab] == 1 else 's'}",
         "none_yet": not chosen.active and not counts["all"],
     }
-    return render(request, "jobs/list.html", context)
+    shown = [
+        (job.public_id, job.status, row["reason"], row["counts"], job.cost, row["flow_reason"])
+        for job, row in zip(found, rows, strict=True)
+    ]
+    return answer(request, "jobs/list.html", context, tag_of(shown, counts, more))
 
 
 def row_of(request: PageRequest, job: Job) -> dict[str, Any]:
@@ -60,6 +67,8 @@ def row_of(request: PageRequest, job: Job) -> dict[str, Any]:
     ended = job.finished_at or job.status_at if job.state.is_terminal else None
     return {
         "job": job,
+        "about": _about(job),
+        "reason": job.get_status_reason_display() if job.status_reason != "person" else "",
         "url": reverse("job", args=[job.public_id]),
         "counts": {
             "succeeded": job.succeeded,
@@ -73,6 +82,15 @@ def row_of(request: PageRequest, job: Job) -> dict[str, Any]:
         "flow_reason": why_not(request.actor, job, flow),
         "took": ended - job.started_at if ended and job.started_at else None,
     }
+
+
+def _about(job: Job) -> str:
+    """What it runs; the dataset only where the job's name does not say it already."""
+    version = job.template_version
+    parts = [f"{version.template.name} v{version.version}", job.dataset.name, job.model]
+    if job.dataset.name in job.name:
+        del parts[1]
+    return " · ".join(parts)
 
 
 def _cursor(team: Team, public_id: str) -> int | None:

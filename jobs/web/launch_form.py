@@ -183,7 +183,8 @@ class LaunchForm(ParameterFields, forms.Form):
 
 
 def _dataset_words(dataset: Dataset) -> str:
-    return f"{dataset.name} ({count_text(dataset.rows)} rows)"
+    rows = f"{count_text(dataset.rows)} row{'' if dataset.rows == 1 else 's'}"
+    return f"{dataset.name} ({rows}, {dataset.filename})"
 
 
 def cloned(job: Job) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from jobs.control.overview import (
     running_jobs,
     spend,
 )
+from jobs.control.selectors import cost_at_end
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Connection, Dataset, Job, PromptTemplate, StatusReason, Team
 from jobs.teams.policy import Action
-from jobs.templatetags.figures import count_text, duration_text
+from jobs.templatetags.figures import count_text, duration_text, range_text
 from jobs.web.context import Shell
 from jobs.web.job_frame import rate_text, why_not
 from jobs.web.jobs import row_of
@@ -28,6 +29,13 @@ from jobs.web.live import answer, tag_of
 from jobs.web.pages import PageRequest, page
 
 _CLASSES = {one.value for one in FailureClass}
+# What is mended where the keys are.
+_OF_THE_CONNECTION = (
+    StatusReason.AUTHENTICATION,
+    StatusReason.PERMISSION,
+    StatusReason.QUOTA,
+    StatusReason.NO_KEY,
+)
 
 
 @page(Action.JOB_READ)
@@ -66,11 +74,13 @@ def _costs(first: str, last: str) -> str:
 
 
 def _running(request: PageRequest, one: RunningJob) -> dict[str, Any]:
-    eta = ""
-    if one.eta:
-        low, high = (duration_text(round(seconds)) for seconds in one.eta)
-        eta = low if low == high else f"{low} – {high}"
-    return {**row_of(request, one.job), "rate": rate_text(one.rate), "eta": eta}
+    eta = range_text(*one.eta) if one.eta else ""
+    return {
+        **row_of(request, one.job),
+        "rate": rate_text(one.rate),
+        "eta": eta,
+        "cost_at_end": cost_at_end(one.job),
+    }
 
 
 # --- What needs somebody ------------------------------------------------------------------------
@@ -94,8 +104,8 @@ def _needs(request: PageRequest, running: list[RunningJob]) -> Iterator[dict[str
     for job in paused:
         reason = StatusReason(job.status_reason)
         title = reason.label if reason else "Paused"
-        need = _need("orange", "player-pause", title, _paused_text(job, reason), job)
-        yield {**need, "resume": not why_not(request.actor, job, "resume")}
+        need = _need("orange", "player-pause", title, _paused_text(request, job, reason), job)
+        yield {**need, **_way_out(request, job, reason)}
     if number > len(paused):
         yield _more(number - len(paused), "paused jobs", "paused")
     failed, number = failed_jobs(team)
@@ -118,9 +128,23 @@ def _need(tone: str, icon: str, title: str, text: str, job: Job | None = None) -
     }
 
 
-def _paused_text(job: Job, reason: StatusReason) -> str:
-    left = f"{count_text(job.pending)} rows wait."
+def _way_out(request: PageRequest, job: Job, reason: StatusReason) -> dict[str, Any]:
+    """The buttons of a paused job: to what has to be mended, and on."""
+    found: dict[str, Any] = {"resume": not why_not(request.actor, job, "resume")}
+    if reason in _OF_THE_CONNECTION:
+        found["to"] = "See the connection"
+        found["to_url"] = reverse("settings_connection", args=[job.connection.public_id])
+    elif job.failed:
+        found["to"] = "See the causes"
+        found["to_url"] = reverse("failures", args=[job.public_id])
+    return found
+
+
+def _paused_text(request: PageRequest, job: Job, reason: StatusReason) -> str:
+    left = f"{count_text(job.pending)} row{'' if job.pending == 1 else 's'} wait."
     advice = POLICIES[FailureClass(reason)].suggestion if reason.value in _CLASSES else ""
+    if reason in _OF_THE_CONNECTION and not request.actor.may(Action.CONNECTION_WRITE):
+        advice += " An admin of the team can do that."
     detail = job.status_detail
     if detail and not detail.endswith("."):
         detail += "."
@@ -139,7 +163,8 @@ def _failed(item: FailedJob) -> dict[str, Any]:
     text = f"{causes}{more}" if causes else job.status_detail
     need = _need("red" if not job.succeeded else "orange", "circle-x", title, text, job)
     if job.failed:
-        need["url"] = reverse("failures", args=[job.public_id])
+        need["to"] = "See the causes"
+        need["url"] = need["to_url"] = reverse("failures", args=[job.public_id])
     return need
 
 

@@ -12,21 +12,32 @@ from django.urls import reverse
 
 from jobs.control.filters import RECORD_STATUSES, RecordFilter
 from jobs.control.replays import Overrides, replay_create, replay_preview
-from jobs.control.selectors import RecordView, inputs_of, neighbours, record_page, record_view
+from jobs.control.selectors import (
+    NO_CALLS,
+    RecordView,
+    calls_of,
+    inputs_of,
+    neighbours,
+    record_page,
+    record_view,
+)
 from jobs.errors import Invalid, NotFound
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Attempt, Job, Record, RecordStatus, Worker
+from jobs.prompts.template import PromptText, TemplateFault
 from jobs.teams.access import job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
 from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
-from jobs.web.live import tag_of
+from jobs.web.live import answer, tag_of
 from jobs.web.pages import PageRequest, go_to, page
 
 # A cell of the list shows the beginning; the record's page shows all.
 PREVIEW = 160
 PREVIEW_COLUMNS = 3
+# A value up to this length needs no box of its own.
+SHORT = 60
 # Beyond that an edit is not for a text area in a browser.
 MAX_EDIT = 200_000
 
@@ -38,6 +49,8 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
     after = _after(request.GET.get("after", ""))
     found = record_page(job, chosen, after)
     inputs = inputs_of(job, found.records)
+    calls = calls_of(job, found.records)
+    columns = _telling_columns(job)
     kept = filter_query(request.GET)
     # A text or replay filter cannot be handed to a replay as such: there, rows are ticked.
     narrowed = bool(chosen.text or chosen.replay)
@@ -48,7 +61,7 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
         preview = replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=Overrides())
         matching = preview.records
     shown = [
-        (one.n, one.status, one.calls, one.cost, one.failure_class, one.finished_at)
+        (one.n, one.status, calls.get(one.n), one.failure_class, one.finished_at)
         for one in found.records
     ]
     return {
@@ -56,7 +69,14 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
         # A text search looks at thousands of rows: it is not done again and again.
         "polls": not job.state.is_terminal and not chosen.text,
         "keep": {name: kept[name] for name in ("fingerprint", "replay") if name in kept},
-        "rows": [_row(job, record, inputs.get(record.n, {}), kept) for record in found.records],
+        "rows": [
+            {
+                **_row(job, record, kept),
+                "input": _input(inputs.get(record.n, {}), columns),
+                "calls": calls.get(record.n, NO_CALLS),
+            }
+            for record in found.records
+        ],
         "chosen": chosen,
         "status_name": chosen.status.label if chosen.status is not None else "",
         "statuses": list(RECORD_STATUSES),
@@ -89,15 +109,27 @@ def _summary(records: list[Record]) -> str:
     return f"Rows {count_text(records[0].n)} to {count_text(records[-1].n)}"
 
 
-def _row(
-    job: Job, record: Record, values: Mapping[str, Any], kept: dict[str, str]
-) -> dict[str, Any]:
+def _telling_columns(job: Job) -> list[str]:
+    """The first columns that the template uses: what tells one row from another there."""
+    version = job.template_version
+    names = [column["name"] for column in job.dataset.columns]
+    try:
+        used = PromptText.compile(version.system, version.user).variables
+    except TemplateFault:
+        used = frozenset()
+    return ([name for name in names if name in used] or names)[:PREVIEW_COLUMNS]
+
+
+def _input(values: Mapping[str, Any], columns: list[str]) -> str:
+    shown = [as_text(values.get(name)) for name in columns]
+    return _cut(" · ".join(text for text in shown if text))
+
+
+def _row(job: Job, record: Record, kept: dict[str, str]) -> dict[str, Any]:
     url = reverse("record", args=[job.public_id, record.n])
-    shown = [as_text(value) for value in list(values.values())[:PREVIEW_COLUMNS]]
     return {
         "record": record,
         "url": f"{url}?{urlencode(kept)}" if kept else url,
-        "input": _cut(" · ".join(text for text in shown if text)),
         "output": _cut(record.output or record.message or ""),
         "failure": POLICIES[FailureClass(record.failure_class)].label
         if record.failure_class
@@ -134,7 +166,13 @@ def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
             except Invalid as invalid:
                 errors = {"": " ".join(error.msg for error in invalid.errors)}
     context = _record_context(request, job, view, errors)
-    return render(request, "records/record.html", context, status=422 if errors else 200)
+    if errors:
+        return render(request, "records/record.html", context, status=422)
+    tag = tag_of(
+        view.record.status, view.record.generation, job.status, context["replay_reason"],
+        [(one.number, one.outcome, one.cost) for one in view.attempts],
+    )  # fmt: skip
+    return answer(request, "records/record.html", context, tag)
 
 
 def _replayed(request: PageRequest, job: Job, n: int, edit: dict[str, Any]) -> HttpResponse:
@@ -192,7 +230,14 @@ def _record_context(
     if not reason and record.status != RecordStatus.FAILED:
         reason = f"The record is {RecordStatus(record.status).label}; only failed ones are replayed"
     failure = FailureClass(record.failure_class) if record.failure_class else None
+    columns = _columns(request, job, view, errors)
     return {
+        # On its way, and no form of somebody's typing in it.
+        "polls": record.status in (RecordStatus.PENDING, RecordStatus.RUNNING)
+        and not job.state.is_terminal,
+        "short_columns": [column for column in columns if not column["long"]],
+        "long_columns": [column for column in columns if column["long"]],
+        "calls_hint": _calls_hint(job, view),
         "job": job,
         "job_url": f"{reverse('job', args=[job.public_id])}{query}",
         "record": record,
@@ -202,7 +247,7 @@ def _record_context(
         "view": view,
         "errors": errors,
         "form_error": errors.get("", ""),
-        "columns": _columns(request, job, view, errors),
+        "columns": columns,
         "output": pretty_output(record.output or ""),
         "failure": POLICIES[failure] if failure else None,
         "attempts": _attempts(view.attempts),
@@ -213,6 +258,12 @@ def _record_context(
         "change_url": f"{reverse('replay_new', args=[job.public_id])}?rows={record.n}",
         "nonce": new_nonce(),
     }
+
+
+def _calls_hint(job: Job, view: RecordView) -> str:
+    if not view.attempts and view.record.failure_class:
+        return "nothing was sent"
+    return f"at most {job.max_attempts} tries; waiting for a limit uses up none"
 
 
 def _record_url(job: Job, n: int | None, query: str) -> str:
@@ -233,7 +284,9 @@ def _columns(
                 "field": f"column-{index}",
                 "name": name,
                 "value": sent,
+                "long": len(sent) > SHORT or "\n" in sent,
                 "original": original if original != sent else None,
+                "original_label": f"{name}, as in the dataset",
                 "typed": request.POST.get(f"column-{index}", sent),
                 "lines": min(12, 1 + sent.count("\n") + len(sent) // 90),
                 "error": errors.get(name, ""),
@@ -271,6 +324,7 @@ def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
             "failure": POLICIES[FailureClass(one.failure_class)].label
             if one.failure_class in set(FailureClass)
             else one.failure_class,
+            "purpose": _purpose(one),
             "waited": one.waited_ms / 1000,
             "took": one.took_ms / 1000,
             "retry_after": one.retry_after_ms / 1000 if one.retry_after_ms is not None else None,
@@ -278,6 +332,18 @@ def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
             "answer": pretty_output(one.answer) if one.answer else "",
             "request_label": f"Request of attempt {one.number}",
             "answer_label": f"Answer of attempt {one.number}",
+            "request_id": f"request-{one.number}",
+            "answer_id": f"answer-{one.number}",
         }
         for one in attempts
     ]
+
+
+def _purpose(attempt: Attempt) -> str:
+    """Why it was made, where that is not plain; and which replay it belongs to."""
+    words = "" if attempt.purpose == "first" else attempt.get_purpose_display().lower()
+    if attempt.generation and attempt.purpose != "replay":
+        words = f"{words}, replay".removeprefix(", ")
+    if attempt.generation > 1:
+        words += f" {attempt.generation}"
+    return words

@@ -28,8 +28,8 @@ class ReplayForm(ParameterFields, forms.Form):
     )
     field_order = ("template_version", "connection", "model")
 
-    def __init__(self, data: Any, *, actor: Actor, job: Job):
-        super().__init__(data)
+    def __init__(self, data: Any, *, actor: Actor, job: Job, initial: dict[str, Any] | None = None):
+        super().__init__(data, initial=initial)
         self.job = job
         used = job.template_version
         self.versions = {

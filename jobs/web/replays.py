@@ -26,7 +26,7 @@ from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
 from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
-from jobs.web.live import answer, tag_of
+from jobs.web.live import answer, is_poll, tag_of
 from jobs.web.pages import PageRequest, go_to, page
 from jobs.web.records import filter_query
 from jobs.web.replay_form import ReplayForm
@@ -52,13 +52,15 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
         if intent == "as_is":
             return _started(request, job, chosen, Overrides())
     data = request.POST if request.method == "POST" else None
-    form = ReplayForm(data, actor=request.actor, job=job)
+    form = ReplayForm(data, actor=request.actor, job=job, initial=_initial(request.GET))
     if request.method == "POST" and form.is_valid() and request.POST.get("intent") != "check":
         try:
             return _started(request, job, chosen, form.overrides())
         except Invalid as invalid:
             form.take(invalid)
     overrides = form.overrides() if data is not None and form.is_valid() else Overrides()
+    if data is None and form.initial:
+        overrides = Overrides(parameters=dict(form.initial))
     context = {
         "job": job,
         "job_url": reverse("job", args=[job.public_id]),
@@ -66,6 +68,9 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
         "chosen": chosen,
         "preview": replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=overrides),
         "which": _which(chosen),
+        "suggestion": POLICIES[FailureClass(chosen.failure_class)].suggestion
+        if chosen.failure_class
+        else "",
         "records_url": f"{reverse('job', args=[job.public_id])}?{_records_query(chosen)}",
         "reason": why_not(request.actor, job, "replay"),
         "budget_left": max(0, job.budget - job.cost - job.reserved)
@@ -73,7 +78,15 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
         else None,
         "nonce": request.POST.get("nonce") or new_nonce(),
     }
+    if is_poll(request, "touch"):
+        return render(request, "replays/form.html#touch", context)
     return render(request, "replays/form.html", context, status=422 if form.errors else 200)
+
+
+def _initial(query: QueryDict) -> dict[str, Any]:
+    """What a link fills in: the failures page suggests more tokens for answers that were cut off."""
+    given = query.get("max_tokens", "")
+    return {"max_tokens": int(given)} if _is_row(given) else {}
 
 
 def _started(

@@ -31,6 +31,22 @@ def test_it_shows_money_with_as_many_digits_as_it_needs(pico: int | None, words:
     assert figures.money_text(pico) == words
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.2, 0.7, "up to 1 s"),
+        (48, 59, "48 – 59 s"),
+        (20, 95, "up to 2 min"),
+        (104, 149, "1.5 – 2.5 min"),
+        (900, 1270, "15 – 22 min"),
+        (7300, 9000, "2 – 2.5 h"),
+        (300_000, 302_000, "3 – 3.5 d"),
+    ],
+)
+def test_it_tells_a_forecast_no_finer_than_it_is(low: float, high: float, words: str) -> None:
+    assert figures.range_text(low, high) == words
+
+
 @given(st.integers(min_value=1, max_value=9 * 10**18))
 def test_it_never_shows_money_that_was_spent_as_nothing(pico: int) -> None:
     assert figures.money_text(pico).strip("$0.,") != ""

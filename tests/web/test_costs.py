@@ -33,7 +33,7 @@ def test_table_chart_and_file_have_one_total(work: Work) -> None:  # noqa: F811
     for by in ("model", "template", "job", "team", "day"):
         page = text(work.olivia.get(f"/costs/?by={by}"))
         assert "Cost a day total $0.0036" in page
-        assert "Total $0.0036 $0.00090 $0.00 0 12 9 —" in page
+        assert "Total $0.0036 $0.00090 $0.00 0 12 9 $0.00040" in page
         rows = _file(work.olivia.get(f"/costs/costs.csv?by={by}"))
         assert rows[-1]["cost_usd"] == "0.0036"
         assert sum(Decimal(row["cost_usd"]) for row in rows[:-1]) == Decimal("0.0036")

@@ -131,7 +131,7 @@ def test_rows_that_cannot_be_rendered_are_announced(work: Work, form: dict[str, 
     work.version.save()
     part = text(work.olivia.post("/jobs/new/estimate/", form))
     assert "Some rows cannot be rendered." in part
-    assert "20 of the first 20" in part
+    assert "None of the 20 looked at can be" in part
 
 
 def test_a_clone_is_filled_in(work: Work) -> None:  # noqa: F811

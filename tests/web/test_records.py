@@ -67,7 +67,6 @@ def test_a_record_shows_input_prompt_output_and_attempts(work: Work, ended: Job)
         "Ticket: Ticket 3",
         "Model refused",
         "No result",
-        "first try",
         "Answer of attempt 1",
         "Request as it would be sent now",
     ):
