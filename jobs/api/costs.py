@@ -28,8 +28,8 @@ def _blank(given: Any) -> Any:
 def costs(
     request: HttpRequest,
     group_by: Annotated[str, one_of(*GROUPS)] = "day",
-    day_from: Annotated[date | None, BeforeValidator(_blank), Query(alias="from")] = None,
-    day_to: Annotated[date | None, BeforeValidator(_blank), Query(alias="to")] = None,
+    day_from: Annotated[date | None, BeforeValidator(_blank), Query(None, alias="from")] = None,
+    day_to: Annotated[date | None, BeforeValidator(_blank), Query(None, alias="to")] = None,
 ) -> Any:
     """Days in UTC, both included; the last 30 without a range. A cost of `null` is unknown."""
     actor = actor_for(request, Action.COST_READ)
