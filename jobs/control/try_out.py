@@ -21,6 +21,7 @@ from jobs.providers.dialogue import ask
 from jobs.providers.transport_kinds import make_transport
 from jobs.providers.types import Call, Endpoint, Outcome
 from jobs.teams.access import Actor
+from jobs.teams.audit import record
 from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
 
@@ -77,6 +78,10 @@ def template_try(
     kept.pop("timeout", None)
     prompt = PromptText.compile(system, user)
     check = OutputCheck.compile(output_schema, rules)
+    record(
+        actor, "template.try", template or connection, rows=len(rows), model=model.strip(),
+        connection=connection.name,
+    )  # fmt: skip
     found: dict[int, TryResult] = {}
     asked: list[tuple[int, dict[str, Any], Call, DirectCall]] = []
     for n, values in _values(dataset, rows).items():

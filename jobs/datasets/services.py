@@ -137,9 +137,10 @@ def dataset_rename(*, actor: Actor, dataset: Dataset, name: str) -> None:
     actor.require(Action.DATASET_WRITE)
     if not 1 <= len(name.strip()) <= 200:
         raise Invalid.field("name", "1 to 200 characters")
-    dataset.name = name.strip()
-    dataset.save(update_fields=["name"])
-    record(actor, "dataset.rename", dataset, name=dataset.name)
+    before, dataset.name = dataset.name, name.strip()
+    with transaction.atomic():
+        dataset.save(update_fields=["name"])
+        record(actor, "dataset.rename", dataset, before=before, after=dataset.name)
 
 
 def dataset_delete(*, actor: Actor, dataset: Dataset) -> None:

@@ -1,5 +1,7 @@
 """Teams, who belongs to them, their tokens, and the audit log."""
 
+from typing import Any, NoReturn
+
 from django.conf import settings
 from django.db import models
 
@@ -72,8 +74,18 @@ class ApiToken(models.Model):
         return f"{self.name or 'token'} {self.prefix}…"
 
 
+class AppendOnlyQuerySet(models.QuerySet["AuditEvent"]):
+    def update(self, **_: Any) -> NoReturn:
+        raise TypeError("The audit log is append-only")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("The audit log is append-only")
+
+
 class AuditEvent(models.Model):
-    """Who did what to which object, when, from where. Append-only."""
+    """Who did what to which object, when, from where. Append-only: what is written is neither changed
+    nor deleted by any code of ours. Not guaranteed against whoever holds the database itself.
+    """
 
     at = models.DateTimeField(auto_now_add=True)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, related_name="+")
@@ -87,6 +99,8 @@ class AuditEvent(models.Model):
     detail = models.JSONField(default=dict)
     address = models.GenericIPAddressField(null=True)
 
+    objects = AppendOnlyQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["team", "-id"], name="audit_team"),
@@ -95,6 +109,14 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.actor_name} {self.action} {self.object_id}"
+
+    def save(self, **options: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("The audit log is append-only")
+        super().save(**options)
+
+    def delete(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("The audit log is append-only")
 
 
 class IdempotencyKey(models.Model):

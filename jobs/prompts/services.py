@@ -15,6 +15,12 @@ from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.policy import Action
 
+NAMES = "1 to 200 characters that can be seen"
+
+
+def _is_name(name: str) -> bool:
+    return 1 <= len(name) <= 200 and name.isprintable()
+
 
 def draft_errors(
     *, system: str, user: str, output_schema: Any, rules: Any, defaults: Any = None
@@ -28,6 +34,9 @@ def draft_errors(
     except TemplateFault as fault:
         line = f" (line {fault.line})" if fault.line else ""
         errors.append(FieldError((fault.part,), f"{fault.message}{line}"))
+    for part, text in (("system", system), ("user", user)):
+        if "\0" in text:
+            errors.append(FieldError((part,), "The text holds a NUL character: remove it"))
     if output_schema is not None:
         errors += check_schema(output_schema)
     errors += check_rules(rules)
@@ -59,8 +68,8 @@ def template_save(
     errors = draft_errors(
         system=system, user=user, output_schema=output_schema, rules=rules, defaults=defaults
     )
-    if not 1 <= len(name) <= 200:
-        errors.insert(0, FieldError(("name",), "1 to 200 characters"))
+    if not _is_name(name):
+        errors.insert(0, FieldError(("name",), NAMES))
     if kind not in TemplateKind.values:
         errors.append(FieldError(("kind",), f"One of {', '.join(TemplateKind.values)}"))
     if errors:
@@ -96,14 +105,15 @@ def template_rename(*, actor: Actor, template: PromptTemplate, name: str) -> Non
     """Raises Invalid where the name is taken or empty."""
     actor.require(Action.TEMPLATE_WRITE)
     name = name.strip()
-    if not 1 <= len(name) <= 200:
-        raise Invalid.field("name", "1 to 200 characters")
+    if not _is_name(name):
+        raise Invalid.field("name", NAMES)
     taken = PromptTemplate.objects.filter(team=actor.team, name=name).exclude(pk=template.pk)
     if taken.exists():
         raise Invalid.field("name", "Another template of this team has this name")
     before, template.name = template.name, name
-    template.save(update_fields=["name", "updated_at"])
-    record(actor, "template.rename", template, before=before, after=name)
+    with transaction.atomic():
+        template.save(update_fields=["name", "updated_at"])
+        record(actor, "template.rename", template, before=before, after=name)
 
 
 def template_archive(*, actor: Actor, template: PromptTemplate, archived: bool) -> None:
@@ -112,5 +122,6 @@ def template_archive(*, actor: Actor, template: PromptTemplate, archived: bool) 
     if archived == (template.archived_at is not None):
         return
     template.archived_at = timezone.now() if archived else None
-    template.save(update_fields=["archived_at"])
-    record(actor, "template.archive" if archived else "template.unarchive", template)
+    with transaction.atomic():
+        template.save(update_fields=["archived_at"])
+        record(actor, "template.archive" if archived else "template.unarchive", template)

@@ -34,7 +34,7 @@ class Actor:
     team: Team
     role: Role
     is_installation_admin: bool
-    via: Literal["session", "token"]
+    via: Literal["session", "token", "command"]
     address: str | None = None
 
     def may(self, action: Action) -> bool:

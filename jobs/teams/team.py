@@ -20,17 +20,17 @@ def team_create(*, user: User, name: str, address: str | None = None) -> Team:
     try:
         with transaction.atomic():
             team = Team.objects.create(name=name)
+            actor = Actor(
+                user=user,
+                team=team,
+                role=Role.ADMIN,
+                is_installation_admin=True,
+                via="session",
+                address=address,
+            )
+            record(actor, "team.create", team, name=name)
     except IntegrityError as error:
         raise Invalid.field("name", "There is a team of this name already") from error
-    actor = Actor(
-        user=user,
-        team=team,
-        role=Role.ADMIN,
-        is_installation_admin=True,
-        via="session",
-        address=address,
-    )
-    record(actor, "team.create", team, name=name)
     return team
 
 

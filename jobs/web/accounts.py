@@ -1,16 +1,21 @@
 """Log-in, log-out, one's own password, the current team."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login as begin_session
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, LogoutView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
 from jobs.errors import NotFound
+from jobs.teams.audit import record
 from jobs.teams.initial_passwords import has_initial_password, initial_password_replaced
 from jobs.teams.sessions import choose_team, teams_of
 from jobs.web.pages import MUST_CHANGE_PASSWORD, PageRequest, came_from, go_to, page
@@ -45,9 +50,13 @@ def locked_out(
     request: HttpRequest, response: HttpResponse | None = None, credentials: object = None
 ) -> HttpResponse:
     """What axes shows after too many failures; the same for a name that exists and one that does
-    not."""
-    minutes = round(settings.AXES_COOLOFF_TIME * 60)
-    return render(request, "accounts/locked.html", {"minutes": minutes}, status=429)
+    not. Each attempt while it is locked starts the wait anew, this one too."""
+    wait = timedelta(hours=settings.AXES_COOLOFF_TIME)
+    # Shown without seconds, so rounded up: a minute early would start the wait anew.
+    until = (timezone.now() + wait + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    answer = render(request, "accounts/locked.html", {"until": until}, status=429)
+    answer["Retry-After"] = str(round(wait.total_seconds()))
+    return answer
 
 
 @page("logged_in", methods=("POST",))
@@ -61,8 +70,11 @@ def password(request: PageRequest) -> HttpResponseBase:
     """Change one's own password; all other sessions of the account end."""
     form = PasswordChangeForm(request.user, request.POST or None)  # type: ignore[arg-type]
     if request.method == "POST" and form.is_valid():
-        user = form.save()
-        initial_password_replaced(user)
+        with transaction.atomic():
+            user = form.save()
+            initial_password_replaced(user)
+            if hasattr(request, "actor"):
+                record(request.actor, "account.password", user)
         request.session.pop(MUST_CHANGE_PASSWORD, None)
         update_session_auth_hash(request, user)
         messages.success(request, "Your password was changed.")

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.views.decorators.cache import never_cache
@@ -43,13 +44,14 @@ def token_new(request: PageRequest) -> HttpResponseBase:
     actor = request.actor
     form = TokenForm(request.POST or None, most=actor.role)
     if request.method == "POST" and form.is_valid():
-        token, raw = token_create(
-            user=actor.user,
-            team=actor.team,
-            role=Role(form.cleaned_data["role"]),
-            name=form.cleaned_data["name"],
-        )
-        record(actor, "token.create", token, name=token.name, role=token.role)
+        with transaction.atomic():
+            token, raw = token_create(
+                user=actor.user,
+                team=actor.team,
+                role=Role(form.cleaned_data["role"]),
+                name=form.cleaned_data["name"],
+            )
+            record(actor, "token.create", token, name=token.name, role=token.role)
         # In this answer alone: a redirect would need the token stored somewhere.
         return settings_page(request, "token_created.html", TAB, {"token": token, "raw": raw})
     return settings_page(
@@ -64,7 +66,8 @@ def token_new(request: PageRequest) -> HttpResponseBase:
 @page(Action.TOKEN_OWN, methods=("POST",))
 def token_take_back(request: PageRequest, public_id: str) -> HttpResponseBase:
     token = token_for(request.actor, public_id)
-    token_revoke(token)
-    record(request.actor, "token.revoke", token, name=token.name)
+    with transaction.atomic():
+        token_revoke(token)
+        record(request.actor, "token.revoke", token, name=token.name)
     messages.success(request, f"Revoked {token.name or token.prefix}.")
     return go_to(request, resolve_url(TAB))

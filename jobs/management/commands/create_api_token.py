@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from jobs.models import Membership, Role, Team
+from jobs.teams.access import Actor
+from jobs.teams.audit import record
 from jobs.teams.tokens import token_create
 
 
@@ -33,7 +35,9 @@ class Command(BaseCommand):
         role = Role(options["role"])
         with transaction.atomic():
             user, team = self._find(options, role)
-            _, raw = token_create(user=user, team=team, role=role, name=options["name"][:100])
+            token, raw = token_create(user=user, team=team, role=role, name=options["name"][:100])
+            actor = Actor(user, team, role, user.is_superuser, via="command")
+            record(actor, "token.create", token, name=token.name, role=role, by="command line")
         self.stdout.write(raw)
 
     def _find(self, options: dict[str, Any], role: Role) -> tuple[User, Team]:
