@@ -35,6 +35,13 @@ _WAYS = {
     "openai_responses": ("json_schema", "json_object", "prompt"),
     "anthropic_messages": ("json_schema", "tool", "prompt"),
 }
+# The schema was ignored, or refused, or the model talked on for want of one.
+_TRY_ANOTHER_WAY = (
+    None,
+    FailureClass.INVALID_REQUEST,
+    FailureClass.SERVER_ERROR,
+    FailureClass.TRUNCATED,
+)
 _LIMIT_NAME = re.compile(r"max_(completion_)?tokens", re.IGNORECASE)
 _F = FailureClass
 _WORDS = {
@@ -96,7 +103,7 @@ async def test_connection(
             tried = replace(tried, legacy_max_tokens=not tried.legacy_max_tokens)
             outcome, took_ms = await _probe(transport, tried, model, timeout)
         honoured = outcome.failure is None and _fits(outcome.text)
-        if honoured or outcome.failure not in (None, _F.INVALID_REQUEST, _F.SERVER_ERROR):
+        if honoured or outcome.failure not in _TRY_ANOTHER_WAY:
             break
     if outcome.failure is not None:
         words = _WORDS.get(outcome.failure, "The answer could not be understood.")

@@ -25,7 +25,8 @@ PARAMETERS = frozenset({"temperature", "top_p"})
 
 def build(endpoint: Endpoint, call: Call) -> HttpRequest:
     # Nothing is kept at the provider beyond the call.
-    body: dict[str, Any] = {"model": call.model, "input": turns(call), "store": False}
+    items = [_item(turn) for turn in turns(call)]
+    body: dict[str, Any] = {"model": call.model, "input": items, "store": False}
     system = system_text(endpoint, call)
     if system:
         body["instructions"] = system
@@ -39,6 +40,14 @@ def build(endpoint: Endpoint, call: Call) -> HttpRequest:
         elif name in PARAMETERS:
             body[name] = value
     return request_of(endpoint, call, PATH, body, bearer(endpoint))
+
+
+def _item(turn: dict[str, str]) -> dict[str, Any]:
+    """The model's own former turn in the long form: llama.cpp's server takes no other."""
+    if turn["role"] != "assistant":
+        return dict(turn)
+    said = {"type": "output_text", "text": turn["content"]}
+    return {"type": "message", "role": "assistant", "content": [said]}
 
 
 def _structured(way: str, call: Call, schema: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Server:
         self.models = abilities.get("models", MODELS)
         self.usage = abilities.get("usage", True)
         self.model = abilities.get("model", "small-2026")
+        self.rambles = abilities.get("rambles", False)  # without a schema it never comes to an end
 
     async def __call__(self, asked: Asked, writer: Writer) -> None:
         if asked.line.startswith("GET "):
@@ -55,7 +56,8 @@ class Server:
             block = said(text)
             if way == "tool" and "tool" in self.ways:
                 block = {"type": "tool_use", "name": "greeting", "input": json.loads(text)}
-            body = message(block)
+            rambling = self.rambles and way not in self.ways
+            body = message(block, stop="max_tokens" if rambling else "end_turn")
         elif "/responses" in line:
             body = responses(told(text))
         else:
@@ -131,6 +133,12 @@ def test_it_finds_the_way_in_which_a_server_takes_a_schema(
     assert report.failure is None
     assert report.capabilities["structured"] == way
     assert "does not enforce schemas" in report.message
+
+
+def test_it_tries_another_way_where_a_model_talks_on_for_want_of_a_schema() -> None:
+    report, _ = tried(Server(ways={"prompt"}, rambles=True), "anthropic_messages")
+    assert report.failure is None
+    assert report.capabilities["structured"] == "prompt"
 
 
 def test_it_says_where_a_model_follows_no_schema_at_all() -> None:
