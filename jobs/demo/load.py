@@ -151,10 +151,15 @@ def load(*, logins: Path, simulator_url: str, say: Callable[[str], None]) -> Non
     _other_team(simulator_url)
 
 
-def launch_live(simulator_url: str) -> Job:
+def connect_to(simulator_url: str) -> None:
+    """The simulator may listen elsewhere than the last time."""
+    teams = Connection.objects.filter(team__name__in=(SUPPORT, SALES), kind="simulator")
+    teams.update(base_url=simulator_url)
+
+
+def launch_live() -> Job:
     """The job that runs before the visitor's eyes."""
     operator = _actor("olivia", SUPPORT)
-    Connection.objects.filter(team__name__in=(SUPPORT, SALES)).update(base_url=simulator_url)
     return _launch(
         operator,
         Dataset.objects.get(team=operator.team, name="Support tickets, November"),

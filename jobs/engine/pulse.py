@@ -38,31 +38,45 @@ class Pulse:
         self.name = name
         self.workers = workers
         self.cluster = cluster
+        self._worker = ""
         self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
-    def run(self) -> None:
-        """Until `stop`: say every few seconds that the cluster lives, and sweep."""
-        store, worker = Store(), ""
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say no more that the cluster lives, and take back that it did."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        store = Store()
         while not self._stop.is_set():
             try:
-                store.sync_clock()
-                alive = self.cluster.sentinel.is_alive() and not queue.stopping.is_set()
-                if alive and not worker:
-                    worker = register_worker("cluster", store)
-                if alive:
-                    Worker.objects.filter(pk=worker).update(
-                        seen_at=store.clock.now(),
-                        detail={"queue": self.name, "workers": self.workers},
-                    )
-                if alive and self.workers:
-                    sweep_if_due(store)
+                self._beat(store)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("pulse: %s", error)
                 connection.close()
+            except Exception:
+                # A fault of ours; without a pulse the cluster would count as dead.
+                logger.exception("pulse")
+                connection.close()
             self._stop.wait(EVERY_S)
-        if worker:
-            Worker.objects.filter(pk=worker).delete()
+        try:
+            Worker.objects.filter(pk=self._worker).delete()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("pulse: %s", error)
         connection.close()
 
-    def stop(self) -> None:
-        self._stop.set()
+    def _beat(self, store: Store) -> None:
+        if queue.stopping.is_set() or not self.cluster.sentinel.is_alive():
+            return
+        store.sync_clock()
+        if not self._worker:
+            self._worker = register_worker("cluster", store)
+        Worker.objects.filter(pk=self._worker).update(
+            seen_at=store.clock.now(), detail={"queue": self.name, "workers": self.workers}
+        )
+        if self.workers:
+            sweep_if_due(store)

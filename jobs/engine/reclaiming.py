@@ -133,6 +133,9 @@ def _take_back(
     """`blame` names the records whose deaths grow; None blames all of them."""
     job = job_of(job_id)
     if job is None:
+        # The job is gone with its records; a lease that is left would be looked at for ever.
+        with dialect.connection.cursor() as cursor:
+            cursor.execute("DELETE FROM jobs_lease WHERE token = %s", [token])
         return 0
     with transaction.atomic(), dialect.connection.cursor() as cursor:
         state = lock_job(dialect, cursor, job_id)

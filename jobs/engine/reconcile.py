@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -36,8 +36,9 @@ from jobs.models import (
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(seconds=2)
-# A sweep that takes longer than this has died; another process may begin.
-SWEEP_AT_MOST = timedelta(seconds=60)
+# A sweep that takes longer than this has died, or takes its time: another process may begin, since
+# two at once do no harm.
+SWEEP_AT_MOST = timedelta(seconds=10)
 PRUNE_EVERY = timedelta(hours=1)
 # An ingest that says nothing for so long has died with its worker.
 INGEST_SILENT = timedelta(seconds=60)
@@ -80,8 +81,9 @@ def sweep(store: Store) -> None:
     ):
         try:
             duty(store)
-        except DatabaseError:
-            # The others are still worth doing; this one has its next chance in seconds.
+        except Exception:
+            # Also after a fault of ours the others are worth doing, and so is what the caller does
+            # besides; this one has its next chance in seconds.
             logger.exception("the reconciler's duty %s failed", duty.__name__)
             connection.close()
 

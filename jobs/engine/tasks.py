@@ -59,7 +59,7 @@ def run_slice() -> None:
 def _beat(store: Store) -> None:
     """Now and then from within a slice: sweep, and call for company while much is pending."""
     sweep_if_due(store)
-    if len(store.runnable_jobs()) and store.live_slices() < settings.WORKERS:
+    if store.runnable_jobs() and store.live_slices() < queue.capacity():
         queue.ring()
 
 

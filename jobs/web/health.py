@@ -36,7 +36,7 @@ def readyz(request: HttpRequest) -> HttpResponseBase:
         found["database"] = True
         found["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
         found["queue"] = Worker.objects.filter(
-            kind="cluster", seen_at__gt=timezone.now() - CLUSTER_SEEN
+            kind="cluster", detail__workers__gt=0, seen_at__gt=timezone.now() - CLUSTER_SEEN
         ).exists()
     except DatabaseError:
         pass  # the answer says which of them failed; the words of the error stay inside

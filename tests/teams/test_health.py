@@ -14,7 +14,14 @@ pytestmark = pytest.mark.django_db
 def seen(ago: timedelta) -> Worker:
     now = timezone.now()
     return Worker.objects.create(
-        id="w1", kind="cluster", host="h", pid=1, version="0", started_at=now, seen_at=now - ago
+        id="w1",
+        kind="cluster",
+        host="h",
+        pid=1,
+        version="0",
+        started_at=now,
+        seen_at=now - ago,
+        detail={"workers": 2},
     )
 
 

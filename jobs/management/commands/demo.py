@@ -13,8 +13,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from jobs.demo.load import CONTEXT_TOKENS, FAULTS, is_loaded, launch_live, load
+from jobs.demo.load import CONTEXT_TOKENS, FAULTS, connect_to, is_loaded, launch_live, load
 from jobs.demo.people import login_lines
+from jobs.lifeline import tied
+from jobs.management.readiness import listen
 from jobs.models import Job, JobStatus
 
 READY = "simulator listening on "
@@ -32,29 +34,40 @@ class Command(BaseCommand):
         if settings.ENVIRONMENT != "demo":
             raise CommandError("This is not a demo installation: start the demo with `make demo`.")
         logins = settings.DATA_DIR / "demo-logins.json"
+        loading = (
+            settings.DATA_DIR / "demo-loading"
+        )  # there until all is loaded
+        listen("127.0.0.1", options["port"]).close()  # better refused now than after the loading
         call_command("migrate", verbosity=0)
         simulator = self._simulator(options["simulator_port"])
         url = f"http://127.0.0.1:{options['simulator_port']}"
         serve = None
         try:
+            if loading.exists():
+                self._say("the last start was cut short; beginning anew")
+                call_command("flush", interactive=False, verbosity=0)
             if not is_loaded():
+                loading.touch()
                 self._settle(url, latency_ms=5)
                 load(logins=logins, simulator_url=url, say=self._say)
                 self._settle(url, latency_ms=LATENCY_MS)
+                loading.unlink()
+            connect_to(url)
             active = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING)
             if not Job.objects.filter(status__in=active).exists():
                 self._say("launching a job")
-                launch_live(url)
+                launch_live()
             connection.close()
             self._tell(options["port"], login_lines(logins))
             serve = subprocess.Popen(
                 [sys.executable, sys.argv[0], "serve", "--port", str(options["port"])],
                 start_new_session=True,
+                env=tied(),
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: serve.terminate())
             code = serve.wait()
-            if code > 0:
+            if code:
                 raise CommandError(f"the server ended with {code}")
         finally:
             if serve is not None and serve.poll() is None:

@@ -18,7 +18,7 @@ from jobs.lifeline import end_with_parent, tied
 
 class Command(DjangoQCommand):  # type: ignore[misc]
     help = "Starts the queue cluster: slices, and beside it the queue of short tasks."
-    requires_system_checks = []  # they would load pages and API, which no worker serves
+    requires_system_checks: list[str] = []  # they would load pages and API, which no worker serves
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["cluster_name"] or options["run_once"]:
