@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.failures import FailureClass
+from jobs.providers import guard
 from jobs.providers.guard import AddressRefused, check_address, check_form, check_url
 from jobs.providers.transport import LeanTransport, TransportError
 from jobs.providers.types import HttpRequest
@@ -199,3 +200,37 @@ def test_it_does_not_look_at_a_name_twice_between_check_and_connection(
 
     assert asyncio.run(session()) == 200
     assert looked_up == ["fickle.example"]
+
+
+def test_it_is_the_guard_and_nothing_else_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the guard taken out, the same calls get through: the tests above would notice."""
+
+    async def session() -> int:
+        async with standing_in(saying(answer(b"{}"))) as there:
+            transport = LeanTransport(allow_private=False, max_connections=1)
+            try:
+                request = HttpRequest("POST", there.url, {}, b"{}")
+                return (await transport.send(request, 5)).status
+            finally:
+                await transport.close()
+
+    with pytest.raises(TransportError):
+        asyncio.run(session())
+    monkeypatch.setattr(guard, "check_address", lambda *_: None)
+    assert asyncio.run(session()) == 200
+    check_url("http://169.254.169.254/", allow_private=False)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Again", "308 For good"])
+def test_it_follows_no_redirect_with_the_key(status: str) -> None:
+    async def session() -> tuple[int, int]:
+        async with standing_in(saying(answer(b"{}"))) as elsewhere:
+            there_says = saying(answer(b"", f"location: {elsewhere.url}/v1", status=status))
+            async with standing_in(there_says) as there:
+                transport = LeanTransport(allow_private=True, max_connections=1)
+                request = HttpRequest("POST", there.url, {"authorization": "Bearer sk-x"}, b"{}")
+                told = (await transport.send(request, 5)).status
+                await transport.close()
+            return told, elsewhere.connections
+
+    assert asyncio.run(session()) == (int(status[:3]), 0)
