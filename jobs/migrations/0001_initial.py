@@ -820,7 +820,7 @@ class Migration(migrations.Migration):
                 ("version", models.PositiveIntegerField()),
                 ("system", models.TextField(blank=True)),
                 ("user", models.TextField()),
-                ("output_schema", models.JSONField(null=True)),
+                ("output_schema", jobs.models.fields.OrderedJSON(null=True)),
                 ("rules", models.JSONField(default=list)),
                 ("defaults", models.JSONField(default=dict)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),

@@ -1,9 +1,15 @@
 """Column helpers shared by the models."""
 
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from django.db import models
+
+if TYPE_CHECKING:
+    _Text = models.TextField[Any, Any]
+else:
+    _Text = models.TextField
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no 0/o, 1/l/i: ids are read aloud and typed
 
@@ -31,3 +37,14 @@ def loose_key(to: str, **options: Any) -> "models.ForeignKey[Any, Any]":
         related_name="+",
         **options,
     )
+
+
+class OrderedJSON(_Text):
+    """JSON kept in the order in which it was written, as text: PostgreSQL's own kind sorts names, and
+    a model answers the fields of a schema in their order."""
+
+    def from_db_value(self, value: str | None, *args: Any) -> Any:
+        return None if value is None else orjson.loads(value)
+
+    def get_prep_value(self, value: Any) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from jobs.models.fields import public_id
+from jobs.models.fields import OrderedJSON, public_id
 from jobs.models.teams import Team
 
 
@@ -37,7 +37,7 @@ class TemplateVersion(models.Model):
     version = models.PositiveIntegerField()
     system = models.TextField(blank=True)
     user = models.TextField()
-    output_schema = models.JSONField(null=True)
+    output_schema = OrderedJSON(null=True)
     rules = models.JSONField(default=list)
     defaults = models.JSONField(default=dict)  # parameters offered on the launch form
     created_by = models.ForeignKey(

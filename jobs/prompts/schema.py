@@ -1,5 +1,7 @@
 """The output schema: checked when it is written, compiled, and held against each answer."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +11,13 @@ import orjson
 
 from jobs.errors import FieldError
 from jobs.failures import FailureClass
-from jobs.prompts.rules import Rule, compile_rules
+from jobs.prompts.rules import PATTERNS, Rule, compile_rules
+from jobs.prompts.schema_cost import check_references
 
 MAX_SCHEMA_BYTES = 64_000
 MAX_SCHEMA_DEPTH = 20
 _SHOWN_ERRORS = 5
-# Regular expressions in schemas come from people: no look-around, no back-tracking.
-_PATTERNS = jsonschema_rs.RegexOptions(size_limit=1_000_000)
+_LONG_NUMBER = re.compile(r"\d{19}")
 
 FORM_TYPES = ("string", "integer", "number", "boolean", "array of strings")
 
@@ -67,12 +69,20 @@ class OutputCheck:
         if self._validator is None:
             return self._rule_verdict(text, text, values)
         try:
-            value = orjson.loads(_unfenced(text))
+            inside = _unfenced(text)
+            value = orjson.loads(inside)
         except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
             return Verdict(FailureClass.INVALID_JSON, f"The answer is not JSON: {error}", "")
+        try:
+            output = orjson.dumps(value).decode()
+        except TypeError:  # what can be read can be nested deeper than what can be written
+            return Verdict(FailureClass.SCHEMA_VIOLATION, "The answer nests too deep", "")
         if not self._validator.is_valid(value):
             return Verdict(FailureClass.SCHEMA_VIOLATION, self._complaint(value), "")
-        return self._rule_verdict(value, orjson.dumps(value).decode(), values)
+        if _LONG_NUMBER.search(inside) and (number := _inexact(inside)):
+            told = f"The number {number} is too long to be kept exactly; ask for a text instead"
+            return Verdict(FailureClass.SCHEMA_VIOLATION, told, "")
+        return self._rule_verdict(value, output, values)
 
     def _rule_verdict(self, value: Any, output: str, values: Mapping[str, Any]) -> Verdict:
         broken = [message for rule in self._rules if (message := rule(value, values))]
@@ -103,9 +113,22 @@ def _unfenced(text: str) -> str:
     return rest if first.strip().lower() in ("", "json") else stripped
 
 
+def _inexact(text: str) -> str:
+    """The first whole number of a JSON text that does not fit into 64 bits; blank if there is none."""
+    found: list[str] = []
+
+    def keep(digits: str) -> int:
+        if len(digits) > 18 and not -(2**63) <= int(digits[:25]) < 2**64:
+            found.append(digits[:40])
+        return 0
+
+    json.loads(text, parse_int=keep)
+    return found[0] if found else ""
+
+
 def _validator(schema: Mapping[str, Any]) -> "jsonschema_rs.Draft202012Validator":
     return jsonschema_rs.Draft202012Validator(
-        dict(schema), pattern_options=_PATTERNS, retriever=_refuse_remote
+        dict(schema), pattern_options=PATTERNS, retriever=_refuse_remote
     )
 
 
@@ -125,12 +148,15 @@ def check_schema(schema: Any) -> list[FieldError]:
         return fault('The schema must describe an object: {"type": "object", "properties": {…}}')
     try:
         size = len(orjson.dumps(schema))
-    except TypeError as error:
+        json.dumps(schema, allow_nan=False)  # which the other writes as null
+    except (TypeError, ValueError) as error:
         return fault(f"Not JSON: {error}")
     if size > MAX_SCHEMA_BYTES:
         return fault(f"The schema has {size:,} bytes; at most {MAX_SCHEMA_BYTES:,} are allowed")
     if _depth(schema) > MAX_SCHEMA_DEPTH:
         return fault(f"The schema nests deeper than {MAX_SCHEMA_DEPTH}")
+    if refused := check_references(schema):
+        return fault(refused)
     try:
         jsonschema_rs.meta.validate(dict(schema))
         _validator(schema)
@@ -143,7 +169,7 @@ def check_schema(schema: Any) -> list[FieldError]:
 
 def _depth(value: Any) -> int:
     deepest, level = 0, [value]
-    while level and deepest <= MAX_SCHEMA_DEPTH * 3:
+    while level and deepest <= MAX_SCHEMA_DEPTH * 3 + 3:
         deepest += 1
         below: list[Any] = []
         for item in level:
@@ -157,21 +183,17 @@ def _depth(value: Any) -> int:
 
 
 def fields_to_schema(fields: Sequence[FormField]) -> dict[str, Any] | None:
-    """The schema that the plain form describes; None for an empty form."""
+    """The schema that the plain form describes; None for an empty form. Raises ValueError, in words."""
     if not fields:
         return None
     properties = {}
     for field in fields:
-        schema: dict[str, Any]
+        enum = [_typed(field, item) for item in field.enum]
+        schema: dict[str, Any] = {"type": field.type}
         if field.type == "array of strings":
-            items: dict[str, Any] = {"type": "string"}
-            if field.enum:
-                items["enum"] = list(field.enum)
-            schema = {"type": "array", "items": items}
-        else:
-            schema = {"type": field.type}
-            if field.enum:
-                schema["enum"] = list(field.enum)
+            schema = {"type": "array", "items": {"type": "string"}}
+        if enum:
+            schema.get("items", schema)["enum"] = enum
         if field.description:
             schema["description"] = field.description
         properties[field.name] = schema
@@ -181,6 +203,22 @@ def fields_to_schema(fields: Sequence[FormField]) -> dict[str, Any] | None:
         "required": [field.name for field in fields if field.required],
         "additionalProperties": False,
     }
+
+
+def _typed(field: FormField, item: str) -> str | int | float:
+    """An allowed value as the field's type has it: "1" would match no integer."""
+    if field.type in ("string", "array of strings"):
+        return item
+    if field.type == "boolean":
+        raise ValueError(f"“{field.name}” is true or false: it takes no list of values")
+    try:
+        value = orjson.loads(item)
+    except orjson.JSONDecodeError:
+        value = None
+    kinds = (int,) if field.type == "integer" else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise ValueError(f"“{field.name}”: “{item}” is not of the type {field.type}")
+    return value
 
 
 def schema_to_fields(schema: Mapping[str, Any] | None) -> list[FormField] | None:
@@ -194,15 +232,18 @@ def schema_to_fields(schema: Mapping[str, Any] | None) -> list[FormField] | None
         kind, enum = described.get("type"), described.get("enum", [])
         if kind == "array" and isinstance(described.get("items"), Mapping):
             kind, enum = "array of strings", described["items"].get("enum", [])
-        if kind not in FORM_TYPES or not all(isinstance(item, str) for item in enum):
+        if kind not in FORM_TYPES or not all(isinstance(item, str | int | float) for item in enum):
             return None
         fields.append(
             FormField(
                 name=name,
                 type=kind,
-                enum=tuple(enum),
+                enum=tuple(item if isinstance(item, str) else str(item) for item in enum),
                 required=name in schema.get("required", []),
                 description=described.get("description", ""),
             )
         )
-    return fields if fields_to_schema(fields) == dict(schema) else None
+    try:
+        return fields if fields_to_schema(fields) == dict(schema) else None
+    except ValueError:
+        return None

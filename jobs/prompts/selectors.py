@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 
 from jobs.models import Dataset, DatasetRow, PromptTemplate, Team, TemplateVersion
 from jobs.prompts.template import PromptText, RenderFault
@@ -39,27 +39,47 @@ class VersionFigures:
         return self.succeeded / done if done else None
 
     @property
+    def known_cost(self) -> int | None:
+        """None where nothing but calls of unknown price stand behind it."""
+        return None if self.unpriced and not self.cost else self.cost
+
+    @property
     def cost_per_success(self) -> int | None:
         return self.cost // self.succeeded if self.succeeded and not self.unpriced else None
 
 
 def version_figures(template: PromptTemplate) -> list[VersionFigures]:
     """Every version, newest first."""
-    versions = (
-        template.versions.select_related("created_by")
-        .annotate(
-            runs=Count("jobs"),
-            done=Sum("jobs__succeeded"),
-            broken=Sum("jobs__failed"),
-            spent=Sum("jobs__cost"),
-            unpriced=Sum("jobs__unpriced_attempts"),
-        )
-        .order_by("-version")
+    return [_figures(version) for version in _counted(template.versions).order_by("-version")]
+
+
+def latest_figures(templates: Sequence[PromptTemplate]) -> dict[int, VersionFigures]:
+    """The latest version of each template by the template's key, in one query."""
+    latest = TemplateVersion.objects.filter(
+        template__in=templates, version=F("template__latest_version")
     )
-    return [
-        VersionFigures(v, v.runs, v.done or 0, v.broken or 0, v.spent or 0, v.unpriced or 0)
-        for v in versions
-    ]
+    return {version.template_id: _figures(version) for version in _counted(latest)}
+
+
+def _counted(versions: Any) -> Any:
+    return versions.select_related("created_by").annotate(
+        runs=Count("jobs"),
+        done=Sum("jobs__succeeded"),
+        broken=Sum("jobs__failed"),
+        spent=Sum("jobs__cost"),
+        unpriced=Sum("jobs__unpriced_attempts"),
+    )
+
+
+def _figures(version: Any) -> VersionFigures:
+    return VersionFigures(
+        version,
+        version.runs,
+        version.done or 0,
+        version.broken or 0,
+        version.spent or 0,
+        version.unpriced or 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from django.db import transaction
 from django.utils import timezone
 
@@ -86,7 +87,7 @@ def template_save(
             "defaults": dict(defaults or {}),
         }
         latest = template.versions.filter(version=template.latest_version).first()
-        if latest is not None and all(getattr(latest, k) == v for k, v in text.items()):
+        if latest is not None and _same(latest, text):
             return latest, False
         version = TemplateVersion.objects.create(
             template=template,
@@ -99,6 +100,20 @@ def template_save(
         template.save(update_fields=["latest_version", "archived_at", "updated_at"])
         record(actor, "template.save", template, name=name, version=version.version)
     return version, True
+
+
+def _same(latest: TemplateVersion, text: Mapping[str, Any]) -> bool:
+    """Whether it says the same as the latest version: 1 is not true, and of a schema the order counts,
+    since models answer in it."""
+    return all(
+        orjson.dumps(getattr(latest, name), option=_sorted(name))
+        == orjson.dumps(value, option=_sorted(name))
+        for name, value in text.items()
+    )
+
+
+def _sorted(name: str) -> int | None:
+    return None if name == "output_schema" else orjson.OPT_SORT_KEYS
 
 
 def template_rename(*, actor: Actor, template: PromptTemplate, name: str) -> None:

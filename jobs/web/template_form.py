@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.http import QueryDict
 
 from jobs.errors import FieldError
@@ -71,7 +72,11 @@ class EditorForm:
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 self.fault("schema", f"The field “{min(twice)}” stands here twice")
-            return fields_to_schema(self.fields)
+            try:
+                return fields_to_schema(self.fields)
+            except ValueError as error:
+                self.fault("schema", str(error))
+                return None
         if self.mode == "json" and self.schema_text.strip():
             value = self._json("schema", self.schema_text)
             if value is not None and not isinstance(value, dict):
@@ -97,8 +102,9 @@ class EditorForm:
 
     def _json(self, where: str, text: str) -> Any:
         try:
-            return json.loads(text)
-        except ValueError as error:
+            # The strict parser: no NaN, no nesting that ends the process.
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
             self.fault(where, f"This is not JSON: {error}")
             return None
 

@@ -9,7 +9,12 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from jobs.errors import Invalid
-from jobs.prompts.selectors import diff_versions, team_templates, version_figures
+from jobs.prompts.selectors import (
+    diff_versions,
+    latest_figures,
+    team_templates,
+    version_figures,
+)
 from jobs.prompts.services import template_archive, template_rename
 from jobs.teams.access import template_for, template_version_for
 from jobs.teams.policy import Action
@@ -28,12 +33,12 @@ def templates(request: PageRequest) -> HttpResponse:
     start = request.GET.get("start", "0")
     at = int(start) if start.isdecimal() and len(start) < 7 else 0
     listed = list(found[at : at + PAGE + 1])
-    rows = [(template, version_figures(template)) for template in listed[:PAGE]]
+    figures = latest_figures(listed[:PAGE])
     return render(
         request,
         "templates/list.html",
         {
-            "rows": [(template, figures[0] if figures else None) for template, figures in rows],
+            "rows": [(template, figures.get(template.pk)) for template in listed[:PAGE]],
             "q": text,
             "archived": archived,
             "previous": max(0, at - PAGE) if at else None,
