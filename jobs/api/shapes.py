@@ -1,6 +1,6 @@
 """Objects as the API shows them. Money is a decimal string in USD, times are ISO 8601 in UTC."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -21,7 +21,7 @@ from jobs.money import price_to_usd, usd_string
 
 
 def iso(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
 
 
 def dataset_shape(dataset: Dataset) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def dataset_shape(dataset: Dataset) -> dict[str, Any]:
         "sheets": dataset.sheets,
         "notices": dataset.notices,
         "set_aside": dataset.set_aside,
-        "errors": dataset.errors,
+        # Rows first; what is said of the file as a whole has none.
+        "errors": sorted(dataset.errors, key=lambda error: error["row"] is None),
         "created_at": iso(dataset.created_at),
     }
 

@@ -164,6 +164,8 @@ def _check_template(spec: LaunchSpec, fault: Any) -> None:
     except (TemplateFault, ValueError) as error:
         fault("template", str(error))
         return
+    if spec.dataset.status != DatasetStatus.READY:
+        return  # its columns are not known; that it is not ready is said already
     columns = {column["name"] for column in spec.dataset.columns}
     # A name in an {% if x is defined %} is allowed to be absent; then the plain names must be there.
     missing = sorted(name for name in prompt.variables - columns if name not in prompt.optional)
