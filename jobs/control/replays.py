@@ -13,6 +13,7 @@ from django.utils import timezone
 from jobs import queue
 from jobs.control.filters import RecordFilter
 from jobs.control.parameters import check_parameters
+from jobs.costs.pricing import resolve_price, value
 from jobs.datasets.selectors import row_values
 from jobs.errors import Conflict, FieldError, Invalid
 from jobs.models import (
@@ -26,6 +27,7 @@ from jobs.models import (
     RowEdit,
     TemplateVersion,
 )
+from jobs.providers.types import Usage
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.policy import Action
@@ -48,8 +50,8 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class ReplayPreview:
-    """`expected_cost` (pico-USD) is the mean cost of this job's calls so far times the records; None
-    when no call has a known cost yet or another model was chosen."""
+    """`expected_cost` (pico-USD) is what the job's calls cost on average, or their mean tokens at the
+    price of what was chosen instead, times the records; None where that cannot be told."""
 
     records: int
     skipped: int  # chosen, but not failed (any more)
@@ -71,10 +73,25 @@ def replay_preview(
     """What a replay would touch, without touching it."""
     actor.require(Action.RECORD_REPLAY)
     count = _matching(job, chosen).count()
-    cost = None
-    if job.attempts and not job.unpriced_attempts and overrides.model in ("", job.model):
-        cost = job.cost * count // job.attempts
+    each = _cost_each(job, overrides)
+    cost = None if each is None else each * count
     return ReplayPreview(count, max(0, len(chosen.rows) - count), cost)
+
+
+def _cost_each(job: Job, overrides: Overrides) -> int | None:
+    if not job.attempts or not job.input_tokens:
+        return None
+    model, connection = overrides.model or job.model, overrides.connection or job.connection
+    if (model, connection.pk) == (job.model, job.connection_id) and not job.unpriced_attempts:
+        return job.cost // job.attempts
+    price = resolve_price(connection=connection, model=model, at=timezone.now())
+    if price is None:
+        return None
+    mean = Usage(
+        input_tokens=job.input_tokens // job.attempts,
+        output_tokens=job.output_tokens // job.attempts,
+    )
+    return value(mean, price)
 
 
 def replay_create(

@@ -254,6 +254,17 @@ def inputs_of(job: Job, records: Sequence[Record]) -> dict[int, dict[str, Any]]:
     return {n: orjson.loads(data) for n, data in _inputs(job, [r.n for r in records]).items()}
 
 
+def being_replayed(job: Job, record: Record) -> bool:
+    """Whether a replay that is still being applied will put this failed record back to pending."""
+    coming = Replay.objects.filter(job=job, applied_at__isnull=True, applied_to__lt=record.n)
+    for found in coming.values_list("filter", flat=True):
+        names = ("failure_class", "fingerprint")
+        same = all(found.get(name) in (None, getattr(record, name)) for name in names)
+        if same and record.n in found.get("rows", (record.n,)):
+            return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     made: int

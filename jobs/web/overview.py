@@ -158,7 +158,7 @@ def _failed(item: FailedJob) -> dict[str, Any]:
         for name, n in item.causes[:3]
         if name in _CLASSES
     )
-    more = f" and {len(item.causes) - 3} more" if len(item.causes) > 3 else ""
+    more = f" and {len(item.causes) - 3} more kinds" if len(item.causes) > 3 else ""
     title = f"{count_text(job.failed)} failed" if job.failed else "Could not go on"
     text = f"{causes}{more}" if causes else job.status_detail
     need = _need("red" if not job.succeeded else "orange", "circle-x", title, text, job)

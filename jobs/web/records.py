@@ -15,6 +15,7 @@ from jobs.control.replays import Overrides, replay_create, replay_preview
 from jobs.control.selectors import (
     NO_CALLS,
     RecordView,
+    being_replayed,
     calls_of,
     inputs_of,
     neighbours,
@@ -230,11 +231,18 @@ def _record_context(
     if not reason and record.status != RecordStatus.FAILED:
         reason = f"The record is {RecordStatus(record.status).label}; only failed ones are replayed"
     failure = FailureClass(record.failure_class) if record.failure_class else None
+    applied = record.status == RecordStatus.FAILED and being_replayed(job, record)
+    if applied:
+        reason = "A replay of this record is on its way"
     columns = _columns(request, job, view, errors)
     return {
         # On its way, and no form of somebody's typing in it.
-        "polls": record.status in (RecordStatus.PENDING, RecordStatus.RUNNING)
-        and not job.state.is_terminal,
+        "polls": applied
+        or (
+            record.status in (RecordStatus.PENDING, RecordStatus.RUNNING)
+            and not job.state.is_terminal
+        ),
+        "applied": applied,
         "short_columns": [column for column in columns if not column["long"]],
         "long_columns": [column for column in columns if column["long"]],
         "calls_hint": _calls_hint(job, view),

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from jobs.control.selectors import PAGE
-from jobs.models import JobStatus
+from jobs.models import Job, JobStatus
 from tests.cast import Cast, cast  # noqa: F401
-from tests.web.reading import Page, queries, tag_with, tags, text
+from tests.web.reading import LIVE, Page, queries, tag_with, tags, text
 from tests.web.work import Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +83,16 @@ def test_pausing_in_the_list_stays_there_and_says_what_happened(work: Work) -> N
     assert job.state is JobStatus.PAUSED
     toast = [one for one in tags(answer, "a") if one.get("href") == f"/jobs/{job.public_id}/"]
     assert toast
+
+
+def test_the_list_follows_running_jobs_and_stands_still_without(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=1, pending=5)
+    first = work.olivia.get("/jobs/", headers=LIVE)
+    assert "<html" not in first.content.decode()
+    assert "hx-trigger" in first.content.decode()
+    known = {**LIVE, "HX-PTag": first["HX-PTag"]}
+    assert work.olivia.get("/jobs/", headers=known).status_code == 304
+    Job.objects.filter(pk=job.pk).update(succeeded=6, pending=0, status=JobStatus.COMPLETED)
+    ended = work.olivia.get("/jobs/", headers=known)
+    assert "Completed 1" in text(ended)
+    assert "hx-trigger" not in ended.content.decode()

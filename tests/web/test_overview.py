@@ -44,6 +44,12 @@ def test_it_needs_attention_only_while_something_is_wrong(work: Work) -> None:  
     assert "The provider refused the key. 4 rows wait. Enter a valid key" in page
     assert "2 failed" in page
     assert "2 × model refused" in page
+    # What to do is one click away, or said who can do it.
+    assert "See the connection" in page
+    assert "An admin of the team can do that." in page
+    assert "See the causes" in page
+    admin = work.cast.client(work.cast.alice)
+    assert "An admin of the team can do that." not in text(admin.get("/"))
 
 
 def test_no_worker_is_told_in_words(work: Work) -> None:  # noqa: F811

@@ -1,11 +1,14 @@
 """Records: the list's filters and pages, one record's page, editing and replaying it."""
 
+import re
+
 import pytest
+from django.utils import timezone
 
 from jobs.control.selectors import PAGE
 from jobs.models import Attempt, Job, JobStatus, Record, RecordStatus, Replay, RowEdit
 from tests.cast import cast  # noqa: F401
-from tests.web.reading import RECORDS, Page, assert_harmless, queries, tag_with, tags, text
+from tests.web.reading import LIVE, RECORDS, Page, assert_harmless, queries, tag_with, tags, text
 from tests.web.work import Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -154,3 +157,30 @@ def test_the_list_polls_while_rows_can_change(work: Work) -> None:  # noqa: F811
     Job.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED)
     ended = work.olivia.get(url, headers=unchanged)
     assert "hx-get" not in tag_with(ended, "section", id="records")
+
+
+def test_a_record_polls_from_its_replay_to_its_end(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/records/3/"
+    assert 'hx-trigger="every' not in work.olivia.get(url).content.decode()
+    page = work.olivia.post(url, {"nonce": "n"}, follow=True)
+    # Nobody has put it back to pending yet.
+    assert "A replay is being applied" in text(page)
+    assert 'hx-trigger="every' in page.content.decode()
+    other = work.olivia.get(f"/jobs/{ended.public_id}/records/4/")
+    assert "A replay is being applied" not in text(other)
+    tag = work.olivia.get(url, headers=LIVE)["HX-PTag"]
+    assert work.olivia.get(url, headers={**LIVE, "HX-PTag": tag}).status_code == 304
+    Replay.objects.update(applied_at=timezone.now())
+    Record.objects.filter(job=ended, n=3).update(
+        status=RecordStatus.SUCCEEDED, failure_class=None, fingerprint=None, output="{}"
+    )
+    done = work.olivia.get(url, headers={**LIVE, "HX-PTag": tag})
+    assert "succeeded" in text(done)
+    assert "hx-trigger" not in done.content.decode()
+
+
+def test_an_unknown_cost_is_unknown_in_the_list_too(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=1, pending=1)
+    Attempt.objects.filter(job=job).update(cost=None)
+    page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
+    assert re.search(r" 1 unknown .* 0 \$0.00 ", page)

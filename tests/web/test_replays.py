@@ -35,10 +35,23 @@ def test_the_form_tells_what_it_will_touch(work: Work, ended: Job) -> None:  # n
     assert "No failed record matches, so there is nothing to replay." in page
 
 
-def test_another_model_has_an_unknown_cost(work: Work, ended: Job) -> None:  # noqa: F811
+def test_another_model_is_valued_at_its_price_and_unknown_without_one(
+    work: Work,  # noqa: F811
+    ended: Job,
+) -> None:
     url = f"/jobs/{ended.public_id}/replay/"
     page = text(work.olivia.post(url, {"model": "other", "intent": "check"}))
     assert "Expected cost unknown" in page
+    price = work.priced()
+    price.model = "other"
+    price.save()
+    page = text(work.olivia.post(url, {"model": "other", "intent": "check"}))
+    # 400 tokens in at $0.25 and 90 out at $2 per million, for each of 4 records.
+    assert "Expected cost $0.0011" in page
+    touch = {"HX-Request": "true", "HX-Target": "section#touch"}
+    fragment = work.olivia.post(url, {"model": "other", "intent": "check"}, headers=touch)
+    assert "Expected cost $0.0011" in text(fragment)
+    assert "<html" not in fragment.content.decode()
     assert not Replay.objects.exists()
 
 
@@ -136,3 +149,14 @@ def test_a_replays_page_polls_until_its_records_are_settled(work: Work, ended: J
     assert kept in [one.get("href") for one in tags(done, "a")]
     rows = [one for one in tags(work.olivia.get(kept), "a") if "data-row-open" in one]
     assert len(rows) == 2
+
+
+def test_the_suggestion_for_cut_off_answers_is_filled_in(work: Work) -> None:  # noqa: F811
+    job = work.job(
+        failed=1, status=JobStatus.COMPLETED_WITH_FAILURES, parameters={"max_tokens": 50}
+    )
+    Record.objects.filter(job=job).update(failure_class="truncated")
+    page = work.olivia.get(f"/jobs/{job.public_id}/failures/")
+    assert "Replay this one with max tokens 100" in text(page)
+    url = f"/jobs/{job.public_id}/replay/?failure_class=truncated&max_tokens=100"
+    assert tag_with(work.olivia.get(url), "input", name="max_tokens")["value"] == "100"
