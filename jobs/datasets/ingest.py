@@ -7,11 +7,12 @@ and another began anew) stops at its next chunk. Beginning anew removes what was
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -40,6 +41,8 @@ MAX_REFUSED_ERRORS = 100
 # A file that kills its worker this often is refused instead of killing more.
 MAX_INGEST_ATTEMPTS = 3
 SILENT = timedelta(seconds=60)
+SAY_EVERY_S = 5.0
+SAME_NAMES = "Two names in this row differ only in characters that cannot be seen. Rename one."
 
 
 class _Lost(Exception):
@@ -60,15 +63,30 @@ def ingest(dataset_id: int) -> None:
     Dataset.objects.filter(pk=dataset_id).update(ingest_attempts=dataset.ingest_attempts)
     try:
         if dataset.ingest_attempts > MAX_INGEST_ATTEMPTS:
-            _refuse(dataset, token, [], "Reading this file ended its worker three times.")
+            words = (
+                "Reading this file ended its worker three times. Save it anew, or as CSV, and "
+                "upload that."
+            )
+            _refuse(dataset, token, [], words)
         else:
             _ingest(dataset, token)
     except ReadError as error:
         _refuse(dataset, token, [_error(error.line, error.message)], error.message)
     except OSError as error:
         _refuse(dataset, token, [], f"The file cannot be read: {error.strerror}. Upload it again.")
+    except DatabaseError as error:
+        if not _is_full(error):
+            raise  # tried again when the reconciler finds it silent
+        words = "The database has no room for the rows. Make room and read the file again."
+        _refuse(dataset, token, [], words)
     except _Lost:
         logger.info("dataset %s is in other hands", dataset_id)
+
+
+def _is_full(error: DatabaseError) -> bool:
+    """Whether the disk of the database is full, by the words of SQLite and PostgreSQL."""
+    words = str(error).lower()
+    return "is full" in words or "no space left" in words
 
 
 def _error(line: int | None, message: str) -> dict[str, object]:
@@ -83,10 +101,10 @@ def _ingest(dataset: Dataset, token: str) -> None:
         delimiter=dataset.delimiter or None,
         bad_rows="set_aside" if dataset.bad_rows == BadRows.SET_ASIDE else "refuse",
     )
-    sha256 = _sha256(path)
-    _seen(dataset, token, sha256=sha256)
+    _seen(dataset, token, sha256=dataset.sha256 or _sha256(path))
     detected = detect(path, dataset.filename, options)
-    _seen(dataset, token)
+    # Told also of a file that is refused: the sheets are what one chooses from to read it again.
+    _seen(dataset, token, format=detected.format, sheets=list(detected.sheets))
     delete_rows(dataset.pk)
     with read(path, detected, options) as reader:
         profiler = ColumnProfiler()
@@ -94,13 +112,13 @@ def _ingest(dataset: Dataset, token: str) -> None:
         if bad and options.bad_rows == "refuse":
             more = " or more" if bad >= MAX_REFUSED_ERRORS else ""
             words = (
-                f"{bad}{more} rows cannot be read. Mend them, or read the file again with bad rows "
-                "set aside."
+                f"{bad}{more} row{'s' if bad > 1 else ''} cannot be read. Mend what is listed, or "
+                "read the file again with bad rows set aside."
             )
             _refuse(dataset, token, errors, words)
             return
         if profiler.rows == 0:
-            _refuse(dataset, token, errors, "The file has a header but no rows.")
+            _refuse(dataset, token, errors, "Not one row of the file can be read.")
             return
         notices = [*detected.notices, *reader.notices]
         columns = profiler.result()
@@ -115,37 +133,37 @@ def _copy(
     errors: list[dict[str, object]] = []
     chunk: list[tuple[int, int, int, str]] = []
     size = 0
+    read_on = time.monotonic()
     for item in reader:
-        if isinstance(item, BadRow):
+        found: Row | BadRow = item
+        text = ""
+        if isinstance(item, Row):
+            try:
+                text = row_json(item.values)
+            except ValueError:
+                found = BadRow(item.line, SAME_NAMES, "")
+        if isinstance(found, BadRow):
             bad += 1
             if len(errors) < MAX_KEPT_ERRORS:
-                errors.append(_error(item.line, item.message))
+                errors.append(_error(found.line, found.message))
             if refuse and bad >= MAX_REFUSED_ERRORS:
                 break
+        elif bad and refuse:
+            pass  # the file is refused; only further bad rows are of interest
+        else:
+            profiler.add(found.values)
+            chunk.append((dataset.pk, profiler.rows, found.line, text))
+            size += len(text)
+            if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                _write(dataset, token, chunk, reader.bytes_read)
+                chunk, size, read_on = [], 0, time.monotonic()
             continue
-        text = _text_of(item)
-        if text is None:
-            bad += 1
-            errors.append(_error(item.line, "Two names in this row differ only in invisible signs"))
-            continue
-        profiler.add(item.values)
-        if bad and refuse:
-            continue  # the file is refused; only further bad rows are of interest
-        chunk.append((dataset.pk, profiler.rows, item.line, text))
-        size += len(text)
-        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            _write(dataset, token, chunk, reader.bytes_read)
-            chunk, size = [], 0
+        if time.monotonic() - read_on > SAY_EVERY_S:  # nothing is written, yet somebody is at it
+            _seen(dataset, token, ingest_bytes=reader.bytes_read)
+            read_on = time.monotonic()
     if chunk and not (bad and refuse):
         _write(dataset, token, chunk, reader.bytes_read)
     return bad, errors
-
-
-def _text_of(row: Row) -> str | None:
-    try:
-        return row_json(row.values)
-    except ValueError:
-        return None
 
 
 def _write(
@@ -180,10 +198,12 @@ def _seen(dataset: Dataset, token: str, **columns: object) -> None:
 def _refuse(dataset: Dataset, token: str, errors: list[dict[str, object]], message: str) -> None:
     if not any(error["message"] == message for error in errors):
         errors = [_error(None, message), *errors]
-    Dataset.objects.filter(pk=dataset.pk, ingest_token=token).update(
-        status=DatasetStatus.FAILED, errors=errors, rows=0, ingest_token=""
-    )
-    delete_rows(dataset.pk)
+    with transaction.atomic():
+        refused = Dataset.objects.filter(
+            pk=dataset.pk, ingest_token=token, status=DatasetStatus.INGESTING
+        ).update(status=DatasetStatus.FAILED, errors=errors, rows=0, ingest_token="")
+        if refused:  # else the rows are those of somebody who began anew
+            delete_rows(dataset.pk)
 
 
 def _finish(

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 
 from jobs import queue
-from jobs.datasets.readers import ENCODINGS
+from jobs.datasets.readers import ENCODINGS, is_delimiter
 from jobs.errors import Conflict, FieldError, Invalid
 from jobs.models import BadRows, Dataset, DatasetRow, DatasetStatus
 from jobs.teams.access import Actor
@@ -17,6 +17,7 @@ from jobs.teams.audit import record
 from jobs.teams.policy import Action
 
 INGEST = "jobs.datasets.tasks.ingest"
+NAMES = "1 to 200 characters that can be seen"
 
 
 def dataset_create(
@@ -37,9 +38,9 @@ def dataset_create(
     elif not upload.size:
         errors.append(FieldError(("file",), "The file is empty (0 bytes)"))
     filename = (upload.name or "")[-255:] if upload else ""
-    name = name.strip() or Path(filename).stem
-    if upload is not None and not 1 <= len(name) <= 200:
-        errors.append(FieldError(("name",), "1 to 200 characters"))
+    name = name.strip() or Path(filename).stem[:200]
+    if upload is not None and not _is_name(name):
+        errors.append(FieldError(("name",), NAMES))
     if errors:
         raise Invalid(errors)
     assert upload is not None
@@ -49,6 +50,7 @@ def dataset_create(
         name=name,
         filename=filename,
         bytes=upload.size or 0,
+        sha256=getattr(upload, "sha256", ""),
         bad_rows=bad_rows or BadRows.REFUSE,
         sheet=sheet,
         encoding=encoding,
@@ -69,16 +71,20 @@ def dataset_create(
     return dataset
 
 
+def _is_name(name: str) -> bool:
+    return 1 <= len(name) <= 200 and name.isprintable()
+
+
 def _option_errors(bad_rows: str, sheet: str, encoding: str, delimiter: str) -> list[FieldError]:
     errors = []
     if bad_rows and bad_rows not in BadRows.values:
         errors.append(FieldError(("bad_rows",), f"One of {', '.join(BadRows.values)}"))
     if encoding and encoding not in ENCODINGS:
         errors.append(FieldError(("encoding",), f"One of {', '.join(ENCODINGS)}"))
-    if len(delimiter) > 5:
+    if delimiter and not is_delimiter(delimiter):
         errors.append(FieldError(("delimiter",), "One character, or “tab”"))
-    if len(sheet) > 100:
-        errors.append(FieldError(("sheet",), "At most 100 characters"))
+    if len(sheet) > 100 or "\0" in sheet:
+        errors.append(FieldError(("sheet",), "At most 100 characters that can be seen"))
     return errors
 
 
@@ -135,8 +141,8 @@ def dataset_read_again(
 
 def dataset_rename(*, actor: Actor, dataset: Dataset, name: str) -> None:
     actor.require(Action.DATASET_WRITE)
-    if not 1 <= len(name.strip()) <= 200:
-        raise Invalid.field("name", "1 to 200 characters")
+    if not _is_name(name.strip()):
+        raise Invalid.field("name", NAMES)
     before, dataset.name = dataset.name, name.strip()
     with transaction.atomic():
         dataset.save(update_fields=["name"])

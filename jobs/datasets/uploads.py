@@ -5,19 +5,21 @@ import hashlib
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
+from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
 from django.http import HttpRequest
 
 
 class DiskUploadHandler(TemporaryFileUploadHandler):
-    """Writes to UPLOAD_DIR. On a fault the upload ends, the partial file is removed, and
-    `upload_fault` finds the words; the rest of the form is still there to be shown again."""
+    """Writes to UPLOAD_DIR. On a fault the rest of the file is passed over, what there is of it is
+    removed, and `upload_fault` finds the words; the rest of the form is there to be shown again."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().new_file(*args, **kwargs)
         except OSError as error:
-            self._stop(f"The file cannot be stored: {error.strerror}")
+            self._skip(
+                f"The file cannot be stored: {error.strerror}. Make room and upload it again"
+            )
         self._received = 0
         self._digest = hashlib.sha256()
 
@@ -25,14 +27,14 @@ class DiskUploadHandler(TemporaryFileUploadHandler):
         self._received += len(raw_data)
         self._digest.update(raw_data)
         if self._received > settings.MAX_UPLOAD_BYTES:
-            self._stop(
+            self._skip(
                 f"The file is larger than {settings.MAX_UPLOAD_BYTES:,} bytes, the most this "
-                "installation takes (MAX_UPLOAD_BYTES)"
+                "installation takes (MAX_UPLOAD_BYTES). Split it, or upload it as Parquet"
             )
         try:
             super().receive_data_chunk(raw_data, start)
         except OSError as error:
-            self._stop(
+            self._skip(
                 f"The file cannot be stored: {error.strerror}. Make room and upload it again"
             )
 
@@ -43,13 +45,14 @@ class DiskUploadHandler(TemporaryFileUploadHandler):
             file.sha256 = self._digest.hexdigest()  # type: ignore[attr-defined]
         return file
 
-    def _stop(self, words: str) -> None:
+    def _skip(self, words: str) -> None:
         if self.request is not None:
             self.request.META["batchllm.upload_fault"] = words
         self.upload_interrupted()
-        raise StopUpload(connection_reset=False)
+        raise SkipFile
 
 
 def upload_fault(request: HttpRequest) -> str | None:
     """Why an upload of this request was not stored, in words; None if nothing went wrong."""
+    _ = request.POST  # the body is received when somebody looks at it first
     return request.META.get("batchllm.upload_fault")

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from jobs import queue
+from jobs.datasets.leftovers import remove_leftovers
 from jobs.engine.counters import close_if_done
 from jobs.engine.expanding import cancel_chunk
 from jobs.engine.reclaiming import reclaim_expired
@@ -147,9 +148,10 @@ def _resume_ingests(store: Store) -> None:
         | Q(ingest_seen_at__isnull=True, created_at__lt=store.clock.now() - INGEST_SILENT)
     )
     for dataset in silent:
-        # Said to be seen now, so that the next sweep does not ring once more.
+        # Said to be seen now, so that the next sweep does not ring once more; the token is taken from
+        # who held it, or the doorbell would find the dataset in hands that look alive.
         if Dataset.objects.filter(pk=dataset.pk, ingest_seen_at=dataset.ingest_seen_at).update(
-            ingest_seen_at=store.clock.now()
+            ingest_seen_at=store.clock.now(), ingest_token=""
         ):
             queue.enqueue("jobs.datasets.tasks.ingest", dataset.pk)
 
@@ -166,5 +168,6 @@ def _prune(store: Store) -> None:
         Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
         Throughput.objects.filter(at__lt=now - timedelta(days=2)).delete()
         IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
+        remove_leftovers()
 
     _errand("prune", PRUNE_EVERY, store.clock.now(), prune)

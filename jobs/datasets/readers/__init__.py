@@ -7,6 +7,7 @@ verbatim; each module says what that means for its format, and `serialise` what 
 from pathlib import Path
 
 from jobs.datasets.readers.csv_rows import CsvReader
+from jobs.datasets.readers.delimiters import is_delimiter
 from jobs.datasets.readers.detection import detect
 from jobs.datasets.readers.encodings import ENCODINGS
 from jobs.datasets.readers.json_array import JsonArrayReader
@@ -34,6 +35,7 @@ __all__ = [
     "Reader",
     "Row",
     "detect",
+    "is_delimiter",
     "read",
     "row_json",
 ]

@@ -7,9 +7,18 @@ from jobs.datasets.readers.rows import ReadError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
+MAX_DELIMITER_CHARS = 5
 _ROWS = 200  # more rows tell nothing new about the delimiter
 # The line that Excel writes and obeys, before the header.
 SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([^"\r\n])"?\r?\n?\Z', re.IGNORECASE)
+
+
+def is_delimiter(chosen: str) -> bool:
+    """Whether `known_delimiter` knows it, and it is no longer than what can be kept of it."""
+    try:
+        return bool(known_delimiter(chosen)) and len(chosen) <= MAX_DELIMITER_CHARS
+    except ReadError:
+        return False
 
 
 def known_delimiter(chosen: str) -> str:
