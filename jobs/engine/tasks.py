@@ -19,8 +19,8 @@ from jobs.engine.workers import register_worker
 from jobs.providers.transport_kinds import make_transport
 
 
-def run_slice() -> None:
-    """Work for all runnable jobs until there is none, or minutes have passed."""
+def run_slice(idle: float = Tuning().idle) -> None:
+    """Work for all runnable jobs until there has been none for `idle` seconds, or minutes have passed."""
     store = Store()
     store.sync_clock()
     worker = register_worker("slice", store)
@@ -42,7 +42,7 @@ def run_slice() -> None:
                 store=store,
                 transport=transport,
                 rng=random.Random(secrets.randbits(64)),  # noqa: S311  spreads retries, no secret
-                tuning=Tuning(life=settings.SLICE_SECONDS),
+                tuning=Tuning(life=settings.SLICE_SECONDS, idle=idle),
                 told_to_stop=told_to_stop,
                 on_beat=lambda: _beat(store),
                 on_leave=lambda: _leave(store),
