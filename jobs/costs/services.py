@@ -11,7 +11,7 @@ from django.utils import timezone
 from jobs.costs.pricing import resolve_price, value
 from jobs.errors import FieldError, Invalid
 from jobs.models import Connection, DirectCall, Price, PromptTemplate
-from jobs.money import price_to_pico
+from jobs.money import price_to_pico, price_to_usd
 from jobs.providers.types import Outcome, Usage
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
@@ -64,7 +64,8 @@ def price_set(
             created_by=actor.user,
             **prices,
         )
-        record(actor, "price.set", price, model=model, **{k: str(v) for k, v in prices.items()})
+        usd = {name: f"{price_to_usd(pico):f}" for name, pico in prices.items()}
+        record(actor, "price.set", price, model=model, unit="USD per million tokens", **usd)
     return price
 
 

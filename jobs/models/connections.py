@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from jobs.failures import POLICIES, FailureClass
 from jobs.models.fields import public_id
 from jobs.models.teams import Team
 
@@ -59,6 +60,12 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def test_failure_label(self) -> str:
+        """What the last test failed with, as on a badge; empty where it did not."""
+        known = self.test_failure in set(FailureClass)
+        return POLICIES[FailureClass(self.test_failure)].label if known else self.test_failure
 
 
 class Price(models.Model):

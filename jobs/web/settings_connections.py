@@ -26,6 +26,13 @@ from jobs.web.pages import PageRequest, go_to, page
 from jobs.web.settings_shared import put_errors, settings_page, why_not
 
 TAB = "settings_connections"
+# How a schema reaches the model, as the last test found.
+STRUCTURED = {
+    "json_schema": "enforced by the server",
+    "tool": "through the arguments of a tool the model must call",
+    "json_object": "put to the model in words; the server enforces JSON alone",
+    "prompt": "put to the model in words; nothing is enforced",
+}
 
 
 class ConnectionForm(forms.Form):
@@ -219,6 +226,7 @@ def _show(
             "form": form,
             "kind": kind,
             "api_label": WireApi(found.api).label,
+            "structured_words": STRUCTURED.get(found.capabilities.get("structured", "")),
             "models": models,
             "typed": found.capabilities.get("model") or next(iter(models), ""),
             "limits": [(form.fields[name].label, getattr(found, name)) for name in LIMITS],
