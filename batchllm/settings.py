@@ -12,12 +12,15 @@ VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-if (BASE_DIR / ".env").is_file():
-    environ.Env.read_env(BASE_DIR / ".env")
+# One file of two: what a demo keeps beside its data, where DATA_DIR leads to one, or else `.env`. Never
+# both: a demo started in the checkout of a production must not reach its database, and no production
+# must be as open as a demo that once ran beside it.
+_dotenv = BASE_DIR / ".env"
+_demo = Path(env("DATA_DIR", default=str(BASE_DIR / "data"))) / "demo.env"
+_is_demo = _demo.is_file() and ("DATA_DIR" in os.environ or not _dotenv.is_file())
+if _is_demo or _dotenv.is_file():
+    environ.Env.read_env(_demo if _is_demo else _dotenv)
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
-# The demo keeps the secrets it made beside its data, so that every command finds them.
-if (DATA_DIR / "demo.env").is_file():
-    environ.Env.read_env(DATA_DIR / "demo.env")
 
 DEBUG = env.bool("DEBUG", default=False)
 ENVIRONMENT = env("ENVIRONMENT", default="production")
