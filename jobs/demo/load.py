@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,29 +10,24 @@ from typing import Any
 import orjson
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import TemporaryUploadedFile
-from django.db import connection as database
-from django.db.models import F
-from django.utils import timezone
+from django.utils.text import slugify
 
 from jobs.control.launch import LaunchSpec, job_launch
 from jobs.costs.services import price_set
 from jobs.datasets.ingest import ingest
 from jobs.datasets.services import dataset_create
+from jobs.demo.past import move_job, move_set_up
 from jobs.demo.people import SALES, SUPPORT, make_people
 from jobs.demo.tickets import tickets
 from jobs.engine.tasks import expand, run_slice
 from jobs.models import (
-    Attempt,
     Connection,
-    CostRollup,
     Dataset,
     Job,
     Membership,
-    Record,
     Role,
     Team,
     TemplateVersion,
-    Throughput,
 )
 from jobs.prompts.services import template_save
 from jobs.teams.access import Actor
@@ -40,6 +35,7 @@ from jobs.teams.connections import connection_save
 
 SEED = 20_260_901
 TICKETS = 2_000
+LIVE = "Support tickets, November"
 CATEGORIES = ["refund", "shipping", "technical", "account", "praise", "other"]
 
 # What the demo's provider does wrong: shares of the calls, so that a job of two thousand rows meets
@@ -114,8 +110,7 @@ def load(*, logins: Path, simulator_url: str, say: Callable[[str], None]) -> Non
     make_people(logins)
     admin, operator = _actor("ada", SUPPORT), _actor("olivia", SUPPORT)
     say(f"writing {TICKETS:,} support tickets")
-    _dataset(operator, "Support tickets, November", tickets(TICKETS, SEED))
-    older = _dataset(operator, "Support tickets, October", tickets(600, SEED + 1))
+    older = _dataset(operator, "Support tickets, October", tickets(600, SEED + 1, month=10))
     versions = {
         name: template_save(actor=operator, name=name, **text)[0]
         for name, text in (
@@ -132,23 +127,23 @@ def load(*, logins: Path, simulator_url: str, say: Callable[[str], None]) -> Non
     )
     for model, given in (("sim-small", ("0.15", "0.60")), ("sim-medium", ("0.80", "3.20"))):
         price_set(actor=admin, connection=None, model=model, input=given[0], output=given[1])
-    backdated = timezone.now() - timedelta(days=60)
-    _price_from(backdated)
+    _other_team(simulator_url)
+    move_set_up(timedelta(days=14))
     say("running two jobs of the past")
-    for version, model, days in (
-        (versions["Classify ticket"], "sim-small", 12),
-        (versions["Extract order facts"], "sim-medium", 5),
+    for version, model, ago in (
+        (versions["Classify ticket"], "sim-small", timedelta(days=12)),
+        (versions["Extract order facts"], "sim-medium", timedelta(hours=9)),
     ):
         # The silence of a provider is cut short here: nobody wants to wait for a past.
         job = _launch(operator, older, version, connection, model, {"limit": 600}, timeout=2)
         _run(job)
-        _move_back(job, days)
+        move_job(job, ago)
     # One that needs somebody: its key is refused, so it pauses itself at once.
     job = _launch(
         operator, older, versions["Summarise ticket"], expired, "sim-small", {"limit": 50}
     )
     _run(job)
-    _other_team(simulator_url)
+    _dataset(operator, LIVE, tickets(TICKETS, SEED, month=11))
 
 
 def connect_to(simulator_url: str) -> None:
@@ -162,7 +157,7 @@ def launch_live() -> Job:
     operator = _actor("olivia", SUPPORT)
     return _launch(
         operator,
-        Dataset.objects.get(team=operator.team, name="Support tickets, November"),
+        Dataset.objects.get(team=operator.team, name=LIVE),
         TemplateVersion.objects.filter(template__name="Classify ticket").latest("version"),
         Connection.objects.get(team=operator.team, name="Simulator"),
         "sim-small",
@@ -184,7 +179,8 @@ def _actor(username: str, team: str) -> Actor:
 
 
 def _dataset(actor: Actor, name: str, rows: Any) -> Dataset:
-    upload = TemporaryUploadedFile("tickets.jsonl", "application/x-ndjson", 0, "utf-8")
+    filename = f"{slugify(name)}.jsonl"
+    upload = TemporaryUploadedFile(filename, "application/x-ndjson", 0, "utf-8")
     for row in rows:
         upload.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     upload.flush()
@@ -206,15 +202,6 @@ def _connection(actor: Actor, name: str, url: str, key: str) -> Connection:
         api_key=key,
         limits={"max_in_flight": 16},
     )
-
-
-def _price_from(since: Any) -> None:
-    """The demo's prices hold from before its first job."""
-    with database.cursor() as cursor:
-        adapted = database.ops.adapt_datetimefield_value(since)
-        cursor.execute(
-            "UPDATE jobs_price SET effective_from = %s WHERE team_id IS NOT NULL", [adapted]
-        )
 
 
 def _launch(
@@ -243,25 +230,8 @@ def _launch(
 def _run(job: Job) -> None:
     """To its end, in this process."""
     expand(job.pk)
-    run_slice()
+    run_slice(idle=0.2)
     job.refresh_from_db()
-
-
-_MOVED: Sequence[tuple[Any, str, tuple[str, ...]]] = (
-    (Job, "pk", ("created_at", "started_at", "finished_at", "status_at")),
-    (Record, "job_id", ("finished_at",)),
-    (Attempt, "job_id", ("started_at",)),
-    (CostRollup, "job_id", ("day",)),
-    (Throughput, "job_id", ("at",)),
-)
-
-
-def _move_back(job: Job, days: int) -> None:
-    """Make a job that ran just now one of some days ago: a demo without a past shows little."""
-    for model, key, columns in _MOVED:
-        model.objects.filter(**{key: job.pk}).update(
-            **{column: F(column) - timedelta(days=days) for column in columns}
-        )
 
 
 def _other_team(simulator_url: str) -> None:

@@ -90,7 +90,7 @@ _HOSTILE = [
 ]  # fmt: skip
 
 
-def tickets(count: int, seed: int) -> Iterator[dict[str, Any]]:
+def tickets(count: int, seed: int, month: int) -> Iterator[dict[str, Any]]:
     """`count` tickets: {id, received, language, customer, subject, body}; a few lack `body`."""
     rng = random.Random(seed)  # noqa: S311
     earlier: list[dict[str, Any]] = []
@@ -98,12 +98,12 @@ def tickets(count: int, seed: int) -> Iterator[dict[str, Any]]:
         if earlier and rng.random() < 0.015:
             yield {**rng.choice(earlier), "id": f"T-{n:05d}"}  # sent twice, word for word
             continue
-        ticket = _ticket(n, rng)
+        ticket = _ticket(n, rng, month)
         earlier.append(ticket)
         yield ticket
 
 
-def _ticket(n: int, rng: random.Random) -> dict[str, Any]:
+def _ticket(n: int, rng: random.Random, month: int) -> dict[str, Any]:
     language = rng.choices(list(_TEXTS), weights=[58, 16, 9, 8, 5, 4])[0]
     kind = rng.choice(list(_TEXTS[language]))
     subject, body = rng.choice(_TEXTS[language][kind])
@@ -121,7 +121,7 @@ def _ticket(n: int, rng: random.Random) -> dict[str, Any]:
     }
     ticket = {
         "id": f"T-{n:05d}",
-        "received": f"2026-{rng.randint(9, 11):02d}-{rng.randint(1, 28):02d}T{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00Z",
+        "received": f"2026-{month:02d}-{rng.randint(1, 20):02d}T{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00Z",
         "language": language,
         "customer": f"{rng.choice(_NAMES)} {chr(rng.randint(65, 90))}.",
         "subject": _fill(subject, filled),

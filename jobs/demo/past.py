@@ -1,0 +1,65 @@
+"""Making what was written just now something of some time ago: a demo without a past shows little."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from jobs.models import (
+    Attempt,
+    AuditEvent,
+    Connection,
+    CostRollup,
+    Dataset,
+    Job,
+    Membership,
+    Price,
+    PromptTemplate,
+    Record,
+    Team,
+    TemplateVersion,
+    Throughput,
+)
+
+_SET_UP: Sequence[tuple[Any, tuple[str, ...]]] = (
+    (Team, ("created_at",)),
+    (Membership, ("created_at",)),
+    (Dataset, ("created_at", "ready_at")),
+    (PromptTemplate, ("created_at", "updated_at")),
+    (TemplateVersion, ("created_at",)),
+    (Connection, ("created_at", "updated_at")),
+    (Price, ("created_at", "effective_from")),
+    (AuditEvent, ("at",)),
+)
+_OF_A_JOB: Sequence[tuple[Any, str, tuple[str, ...]]] = (
+    (Job, "pk", ("created_at", "started_at", "finished_at", "status_at")),
+    (Record, "job_id", ("finished_at",)),
+    (Attempt, "job_id", ("started_at",)),
+    (Throughput, "job_id", ("at",)),
+)
+
+
+def move_set_up(ago: timedelta) -> None:
+    """All that is there by now, before any job."""
+    for model, columns in _SET_UP:
+        _move(_all(model), columns, ago)
+
+
+def move_job(job: Job, ago: timedelta) -> None:
+    """A job that has ended, with its records, its costs and who launched it."""
+    for model, key, columns in _OF_A_JOB:
+        _move(_all(model).filter(**{key: job.pk}), columns, ago)
+    day = (timezone.now() - ago).date()
+    CostRollup.objects.filter(job_id=job.pk).update(day=day)
+    _move(_all(AuditEvent).filter(object_id=job.public_id), ("at",), ago)
+
+
+def _all(model: Any) -> QuerySet[Any]:
+    """Every row, past the guards: prices and audit events change in no other place."""
+    return QuerySet(model)
+
+
+def _move(rows: QuerySet[Any], columns: tuple[str, ...], ago: timedelta) -> None:
+    rows.update(**{column: F(column) - ago for column in columns})
