@@ -75,6 +75,7 @@ def costs(request: PageRequest) -> HttpResponse:
         "csv_url": f"{reverse('costs_csv')}?{chosen.query()}",
         "keep": {"by": chosen.by},
         "most_days": MOST_DAYS,
+        "usual": _is(chosen, today - timedelta(DAYS - 1), today),
         "tokens": table.total.input_tokens + table.total.output_tokens,
         "total_each": _each(table.total),
         "wasted_share": table.total.wasted_cost / table.total.cost if table.total.cost else None,
