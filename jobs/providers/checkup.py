@@ -12,6 +12,7 @@ from typing import Any
 from jobs.failures import FailureClass
 from jobs.providers.anthropic_messages import VERSION
 from jobs.providers.dialogue import ask, without_key
+from jobs.providers.errors import error_outcome
 from jobs.providers.json_body import as_dict, as_list, as_text, read_json
 from jobs.providers.shared import USER_AGENT, url_of
 from jobs.providers.transport import Transport, TransportError
@@ -90,10 +91,10 @@ async def test_connection(
 ) -> ConnectionReport:
     """Lists the models and makes one small real call; up to six if the server refuses what is
     asked of it or ignores it. Never raises; `timeout` (seconds) is for each call."""
-    models = await list_models(transport, endpoint, timeout)
+    models, why_none = await _listed(transport, endpoint, timeout)
     model = model or (models[0] if models else "")
     if not model:
-        return ConnectionReport(_F.MODEL_NOT_FOUND, "Name a model: the server lists none.")
+        return _without_model(why_none)
     outcome, took_ms, honoured = Outcome(), 0, False
     tried = endpoint
     for way in _WAYS[endpoint.api]:
@@ -161,11 +162,19 @@ def _what_it_can(
     return " ".join(said)
 
 
-async def list_models(
-    transport: Transport, endpoint: Endpoint, timeout: float = TIMEOUT_S
-) -> list[str]:
-    """The names of the models that the server lists, at most 1,000, in its order; an empty list
-    where it lists none or cannot be asked. Never raises."""
+def _without_model(why: FailureClass | None) -> ConnectionReport:
+    """What is to be said when nobody named a model and none is listed. A server that has no list at
+    all is no fault; one that refused the key, or is not there, would do the same to any call."""
+    if why in (None, _F.MODEL_NOT_FOUND, _F.INVALID_REQUEST):
+        return ConnectionReport(_F.MODEL_NOT_FOUND, "Name a model: the server lists none.")
+    return ConnectionReport(why, _WORDS.get(why, "The answer could not be understood."))
+
+
+async def _listed(
+    transport: Transport, endpoint: Endpoint, timeout: float
+) -> tuple[list[str], FailureClass | None]:
+    """The names of the models that the server lists, at most 1,000, in its order; where it cannot be
+    asked none, and why. Never raises."""
     headers = {"user-agent": USER_AGENT, "accept": "application/json"}
     url = url_of(endpoint, "/models")
     if endpoint.api == "anthropic_messages":
@@ -177,15 +186,17 @@ async def list_models(
         headers["authorization"] = f"Bearer {endpoint.api_key}"
     try:
         response = await transport.send(HttpRequest("GET", url, headers, b""), timeout)
-    except TransportError:
-        return []  # the real call that follows says what is wrong
+    except TransportError as error:
+        return [], error.failure
+    response = without_key(response, endpoint.api_key)
+    body = read_json(response.body)
     if response.status != 200:
-        return []
-    told = as_dict(read_json(without_key(response, endpoint.api_key).body))
+        return [], error_outcome(response, body).failure
+    told = as_dict(body)
     entries = [as_dict(entry) for entry in as_list(told.get("data")) or as_list(told.get("models"))]
     names = (as_text(entry.get("id") or entry.get("name")) for entry in entries)
     found = dict.fromkeys(name for name in names if _is_name(name))
-    return list(found)[:MAX_MODELS]
+    return list(found)[:MAX_MODELS], None
 
 
 def _is_name(name: str) -> bool:

@@ -243,3 +243,22 @@ def test_it_keeps_the_key_out_of_what_a_server_says_it_has() -> None:
     assert len(report.models) == 2
     assert all("[key]" in name for name in report.models)
     assert KEY not in repr(report)
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "words"),
+    [("401 Unauthorized", F.AUTHENTICATION, "The key was refused. Enter a valid key."),
+     ("403 Forbidden", F.PERMISSION, "may not use this model"),
+     ("500 Broken", F.SERVER_ERROR, "Check the base URL"),
+     ("404 Not Found", F.MODEL_NOT_FOUND, "Name a model: the server lists none.")],
+)  # fmt: skip
+def test_it_says_why_no_model_is_listed_when_none_is_named(
+    status: str, failure: F, words: str
+) -> None:
+    async def refuse(_: Asked, writer: Writer) -> None:
+        writer.write(answer(b'{"error": {"message": "No."}}', status=status))
+
+    report, there = tried(refuse, model="")
+    assert report.failure is failure
+    assert words in report.message
+    assert calls(there) == 0

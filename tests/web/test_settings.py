@@ -49,7 +49,7 @@ def test_a_connection_is_added_changed_and_removed(alice: Any, work: Work) -> No
     work.connection = made
     work.job(pending=1)
     assert "1 unfinished job on it will pause" in alice.get(path).content.decode()
-    alice.post(f"{path}remove/")
+    assert "Removed Renamed" in text(alice.post(f"{path}remove/", follow=True))
     assert "Renamed" not in text(alice.get("/settings/connections/"))
     assert alice.get(path).status_code == 404
 
