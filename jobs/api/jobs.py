@@ -69,9 +69,9 @@ def launch(request: HttpRequest, payload: JobIn) -> Any:
     return Status(201, _shape(actor, job_launch(actor=actor, spec=spec)))
 
 
-def _version(actor: Actor, template: str, number: int | None) -> TemplateVersion:
-    named("template", lambda: template_for(actor, template))
-    return named("template_version", lambda: template_version_for(actor, template, number))
+def _version(actor: Actor, template: str, number: int | None, within: str = "") -> TemplateVersion:
+    named(f"{within}template", lambda: template_for(actor, template))
+    return named(f"{within}template_version", lambda: template_version_for(actor, template, number))
 
 
 def _shape(actor: Actor, job: Job) -> dict[str, Any]:
@@ -235,10 +235,10 @@ def _overrides(actor: Actor, job: Job, given: OverridesIn) -> Overrides:
     version = connection = None
     if given.template_version is not None or given.template:
         template = given.template or job.template_version.template.public_id
-        version = _version(actor, template, given.template_version)
+        version = _version(actor, template, given.template_version, within="overrides.")
     if given.connection:
         wanted = given.connection
-        connection = named("connection", lambda: connection_for(actor, wanted))
+        connection = named("overrides.connection", lambda: connection_for(actor, wanted))
     return Overrides(version, connection, given.model.strip(), given.parameters)
 
 

@@ -8,14 +8,14 @@ from jobs.errors import NotFound
 class NotFoundAt(NotFound):
     """No such object, or one of another team, where the request's field `loc` names it (404)."""
 
-    def __init__(self, loc: str, message: str) -> None:
+    def __init__(self, loc: tuple[str, ...], message: str) -> None:
         super().__init__(message)
         self.loc = loc
 
 
 def named[T](loc: str, find: Callable[[], T]) -> T:
-    """What `find` gives; what it does not find is missing at `loc`."""
+    """What `find` gives; what it does not find is missing at `loc` (dots separate its steps)."""
     try:
         return find()
     except NotFound as error:
-        raise NotFoundAt(loc, str(error)) from error
+        raise NotFoundAt(tuple(loc.split(".")), str(error)) from error

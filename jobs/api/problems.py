@@ -15,6 +15,7 @@ from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from jobs.api.naming import NotFoundAt
 from jobs.api.parsing import Malformed, UnsupportedType
 from jobs.errors import Conflict, FieldError, Invalid, NotAllowed, NotFound
 
@@ -85,7 +86,8 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(NotFound)
     def not_found(request: HttpRequest, error: NotFound) -> HttpResponse:
-        return _at(404, getattr(error, "loc", "path"), str(error))
+        loc = error.loc if isinstance(error, NotFoundAt) else ("path",)
+        return problem(404, str(error), [FieldError(loc, str(error))])
 
     @api.exception_handler(Http404)
     def no_such_page(request: HttpRequest, error: Http404) -> HttpResponse:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
@@ -10,6 +11,8 @@ from jobs.models import Membership, Role, Team
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.tokens import token_create
+
+MAX_NAME = 100
 
 
 class Command(BaseCommand):
@@ -33,9 +36,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         role = Role(options["role"])
+        if len(options["name"]) > MAX_NAME:
+            raise CommandError(f"--name has at most {MAX_NAME} characters.")
         with transaction.atomic():
             user, team = self._find(options, role)
-            token, raw = token_create(user=user, team=team, role=role, name=options["name"][:100])
+            token, raw = token_create(user=user, team=team, role=role, name=options["name"])
             actor = Actor(user, team, role, user.is_superuser, via="command")
             record(actor, "token.create", token, name=token.name, role=role, by="command line")
         self.stdout.write(raw)
@@ -51,9 +56,10 @@ class Command(BaseCommand):
         if user is None:
             user = User(username=options["user"])
             user.set_unusable_password()
-            user.save()
+            _save(user)
         if team is None:
-            team = Team.objects.create(name=options["team"])
+            team = Team(name=options["team"])
+            _save(team)
         known = Membership.objects.filter(user=user, team=team).first()
         if known is None and not user.is_superuser:
             if not options["create"]:
@@ -68,3 +74,13 @@ class Command(BaseCommand):
                 "Change the role in the settings first."
             )
         return user, team
+
+
+def _save(made: User | Team) -> None:
+    """Save what --create makes, if its name is one. Raises CommandError."""
+    try:
+        made.full_clean()
+    except ValidationError as error:
+        kind = "user" if isinstance(made, User) else "team"
+        raise CommandError(f"No such {kind} can be made: {' '.join(error.messages)}") from error
+    made.save()
