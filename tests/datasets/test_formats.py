@@ -35,6 +35,8 @@ def text(name: str, content: str | bytes) -> Make:
         (text("a.csv", "id,text\n1,Zoë – 5 €\n".encode("windows-1252")),
          [{"id": "1", "text": "Zoë – 5 €"}], {"encoding": "windows-1252"}),
         (text("a.csv", 'id,text\n1,"a\n""b"", c"\n'), [{"id": "1", "text": 'a\n"b", c'}], {}),
+        (text("a.csv", 'id,text\n\\N,"\\.\t\\\\n é\u2028\x7f"\n'),
+         [{"id": "\\N", "text": "\\.\t\\\\n é\u2028\x7f"}], {}),
         (text("a.jsonl", '{"id":"007","n":1.0}\n\n{"n":null,"x":[]}\n'),
          [{"id": "007", "n": 1.0}, {"n": None, "x": []}], {"format": "jsonl"}),
         (text("a.json", '[{"id":7,"in":{"deep":[1,{"é":null}]}},\n{"id":8}]'),
