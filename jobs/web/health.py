@@ -1,6 +1,7 @@
 """For machines that watch: is the process up, can it work, and how is it doing.
 
-These answer without a log-in and name no team, job, person or amount of money.
+These answer without a log-in and name no team, job or person; money only to the bearer of the metrics'
+own token.
 """
 
 import hmac
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.models import CostRollup, Job, JobStatus, Worker
+from jobs.money import to_usd
 from jobs.web.context import CLUSTER_SEEN
 from jobs.web.pages import page
 
@@ -64,16 +66,18 @@ def _lines() -> Iterable[str]:
     under_way = Job.objects.exclude(status__in=[s for s in JobStatus if s.is_terminal])
     records = under_way.aggregate(**{name: Sum(name) for name in _COUNTS})
     sums = CostRollup.objects.aggregate(
-        calls=Sum("calls"), input=Sum("input_tokens"), output=Sum("output_tokens")
+        calls=Sum("calls"),
+        input=Sum("input_tokens"),
+        output=Sum("output_tokens"),
+        spent=Sum("cost"),
+        wasted=Sum("wasted_cost"),
+        unpriced=Sum("unpriced_calls"),
     )
     yield from _metric(
         "workers",
         "gauge",
         "Processes with a fresh heartbeat.",
-        {
-            f'kind="{kind}"': live.filter(kind=kind).count()
-            for kind in ("cluster", "slice", "short")
-        },
+        {f'kind="{kind}"': live.filter(kind=kind).count() for kind in ("cluster", "slice")},
     )
     if newest is not None:
         age = (now - newest.seen_at).total_seconds()
@@ -114,6 +118,22 @@ def _lines() -> Iterable[str]:
         "Tokens of all calls.",
         {f'kind="{kind}"': sums[kind] or 0 for kind in ("input", "output")},
     )
+    if settings.METRICS_TOKEN:
+        yield from _metric(
+            "spend_usd_total",
+            "counter",
+            "Cost of all calls at a known price, and of it what brought no result.",
+            {
+                f'kind="{kind}"': float(to_usd(sums[name] or 0))
+                for kind, name in (("all", "spent"), ("wasted", "wasted"))
+            },
+        )
+        yield from _metric(
+            "unpriced_calls_total",
+            "counter",
+            "Calls that were charged at a price nobody knows.",
+            {"": sums["unpriced"] or 0},
+        )
 
 
 def _metric(name: str, kind: str, words: str, samples: Mapping[str, float]) -> Iterable[str]:
