@@ -20,7 +20,7 @@ from jobs.providers.transport_kinds import make_transport
 
 
 def run_slice(idle: float = Tuning().idle) -> None:
-    """Work for all runnable jobs until there has been none for `idle` seconds, or minutes have passed."""
+    """Work for all runnable jobs until there are none for `idle` seconds, or minutes have passed."""
     store = Store()
     store.sync_clock()
     worker = register_worker("slice", store)
