@@ -24,6 +24,8 @@ from tests.web.work import Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+OPTIONS = {"runOnly": RULES, "resultTypes": ["violations"]}
+
 
 def breaks(request: WSGIRequest) -> None:
     raise RuntimeError("on purpose")
@@ -135,7 +137,7 @@ def _judge(page: Page, what: str, found: dict[str, object]) -> None:
     for width, theme in ((1440, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(f"document.documentElement.dataset.bsTheme = '{theme}'")
-        violations = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+        violations = Axe().run(page, options=OPTIONS).response["violations"]
         if violations:
             found[f"{what} {theme}"] = [
                 (one["id"], [node["html"] for node in one["nodes"]]) for one in violations
