@@ -28,6 +28,7 @@ from jobs.models import (
     Due,
     DueReason,
     Job,
+    JobStatus,
     LimitState,
     Record,
     Replay,
@@ -127,7 +128,8 @@ def job_view(job: Job) -> JobView:
     )
     waiting = due.get(DueReason.RATE_LIMIT.value, 0)
     ended_twice = job.state.is_terminal and Replay.objects.filter(job=job).exists()
-    rate, spread = (0.0, 0.0) if ended_twice else _rate(job, now)
+    still = ended_twice or job.state == JobStatus.PAUSED
+    rate, spread = (0.0, 0.0) if still else _rate(job, now)
     in_flight, level, why = _concurrency(job, now)
     cooldown = (
         LimitState.objects.filter(

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from jobs.models import CostRollup, Job, Price, Team, TemplateVersion
 
 GROUPS = ("team", "job", "template", "model", "day")
+# On the pages alone: who launched the jobs. The API names no people.
+BY_PERSON = "person"
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ def cost_table(
 
     Raises ValueError for an unknown group. Every table's rows add up to its total.
     """
-    if group_by not in GROUPS:
+    if group_by not in (*GROUPS, BY_PERSON):
         raise ValueError(f"group_by is one of {', '.join(GROUPS)}")
     found = list(
         CostRollup.objects.filter(team_id__in=team_ids, day__gte=date_from, day__lte=date_to)
@@ -85,6 +89,10 @@ def cost_table(
     return CostTable(rows, total, dict(sorted(by_day.items())))
 
 
+def _person(user: User | None) -> tuple[str, str]:
+    return (user.username, user.username) if user else ("", "Somebody since removed")
+
+
 _OUTSIDE = ("", "Outside jobs (template tries, connection tests)")
 
 
@@ -101,6 +109,11 @@ def _namer(group_by: str, found: Sequence[CostRollup]) -> Callable[[CostRollup],
         return lambda row: (
             (jobs[row.job_id].public_id, jobs[row.job_id].name) if row.job_id else _OUTSIDE
         )
+    if group_by == BY_PERSON:
+        launched = Job.objects.select_related("created_by").in_bulk(
+            {row.job_id for row in found if row.job_id}
+        )
+        return lambda row: _person(launched[row.job_id].created_by) if row.job_id else _OUTSIDE
     versions = TemplateVersion.objects.select_related("template").in_bulk(
         {row.template_version_id for row in found if row.template_version_id}
     )

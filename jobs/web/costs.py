@@ -18,7 +18,14 @@ from jobs.teams.policy import Action
 from jobs.teams.sessions import teams_of
 from jobs.web.pages import PageRequest, page
 
-GROUPS = {"model": "Model", "template": "Template", "job": "Job", "team": "Team", "day": "Day"}
+GROUPS = {
+    "model": "Model",
+    "template": "Template",
+    "job": "Job",
+    "person": "Person",
+    "team": "Team",
+    "day": "Day",
+}
 DAYS = 30
 # A chart of more columns cannot be read; the file has no such limit that a person would meet.
 MOST_DAYS = 366
@@ -210,4 +217,5 @@ def _href(chosen: Choice, row: CostRow) -> str:
         return reverse("job", args=[row.key])
     if chosen.by == "team":
         return ""
-    return f"{reverse('jobs')}?{urlencode({chosen.by: row.key})}"
+    name = "owner" if chosen.by == "person" else chosen.by
+    return f"{reverse('jobs')}?{urlencode({name: row.key})}"

@@ -57,11 +57,12 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         "rate": rate_text(view.rate),
         "eta": eta_text(view),
         "cancel_words": cancel_words(job),
-        "done_share": _share(job.succeeded + job.failed + job.cancelled, job.total),
+        "done_share": _share(job.succeeded + job.failed, job.total),
         "failed_share": _share(job.failed, job.succeeded + job.failed),
-        "settled": job.succeeded + job.failed + job.cancelled,
+        "settled": job.succeeded + job.failed,
         "tokens": job.input_tokens + job.output_tokens,
         "rate_hint": _rate_hint(view),
+        "eta_hint": "at the present rate" if view.eta else "not known yet",
         "flight_hint": _flight_hint(view),
         "cost_at_end": cost_at_end(job),
         "cost_share": _share(job.cost, job.budget or 0),
@@ -81,6 +82,8 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
 
 
 def _rate_hint(view: JobView) -> str:
+    if view.job.state is JobStatus.PAUSED:
+        return "while it is paused"
     if view.replayed:
         return "not told of a replayed job"
     return "on average" if view.job.state.is_terminal else "over the last minute"
@@ -135,7 +138,7 @@ def cancel_words(job: Job) -> str:
     left, running = count_text(job.pending), count_text(job.running)
     return (
         f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good; "
-        f"{running} in flight will finish and be charged. "
+        f"up to {running} in flight will finish and be charged. "
         f"{count_text(job.succeeded)} results stay and can be downloaded."
     )
 
@@ -148,13 +151,16 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         found.append({"tone": tone, "icon": icon, "title": title, "text": text})
 
     status = job.state
-    in_flight = f"{count_text(job.running)} in flight will finish and count." if job.running else ""
+    in_flight = (
+        f"Up to {count_text(job.running)} in flight will finish and count." if job.running else ""
+    )
     if status is JobStatus.PAUSED:
         reason = StatusReason(job.status_reason)
         title = f"Paused: {reason.label.lower()}." if reason else "Paused."
-        if reason is StatusReason.PERSON:
-            title = "Paused."
-        add("orange", "player-pause", title, _joined(job.status_detail, _advice(reason), in_flight))
+        detail = job.status_detail
+        if reason is StatusReason.PERSON and detail:
+            title, detail = _joined(detail), ""
+        add("orange", "player-pause", title, _joined(detail, _advice(reason), in_flight))
     elif status is JobStatus.CANCELLING:
         left = f"{count_text(job.pending)} rows are still to be cancelled."
         add("orange", "ban", "Cancelling.", _joined(left, in_flight))

@@ -77,7 +77,7 @@ def row_of(request: PageRequest, job: Job) -> dict[str, Any]:
             "pending": job.pending,
             "cancelled": job.cancelled,
         },
-        "done": job.succeeded + job.failed + job.cancelled,
+        "done": job.succeeded + job.failed,
         "flow": flow,
         "flow_reason": why_not(request.actor, job, flow),
         "took": ended - job.started_at if ended and job.started_at else None,

@@ -30,7 +30,7 @@ def test_table_chart_and_file_have_one_total(work: Work) -> None:  # noqa: F811
         work.spent(job, days_ago=days_ago)
     old = work.job(succeeded=9, status=JobStatus.COMPLETED, name="Long ago")
     work.spent(old, days_ago=60)
-    for by in ("model", "template", "job", "team", "day"):
+    for by in ("model", "template", "job", "person", "team", "day"):
         page = text(work.olivia.get(f"/costs/?by={by}"))
         assert "Cost a day total $0.0036" in page
         assert "Total $0.0036 $0.00090 $0.00 0 12 9 $0.00040" in page
