@@ -88,6 +88,8 @@ class Slice:
         self.leases: dict[str, tuple[int, set[int]]] = {}  # token -> job, records not settled
         self._settle = asyncio.Event()
         self._claim = asyncio.Event()
+        # Each held by its loop while that is in the middle of something.
+        self._ticking, self._claiming, self._settling = (asyncio.Lock() for _ in range(3))
         self._errands: set[asyncio.Task[None]] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
@@ -124,15 +126,16 @@ class Slice:
             # Also after a fault of ours: what was answered is written, what was not sent goes back.
             self.stopping = True
             await self._drain()
-            for loop in loops:
-                loop.cancel()
+            async with self._ticking, self._claiming, self._settling:
+                for loop in loops:
+                    loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self._db(_disconnect)
             self._thread.shutdown()
 
     async def _emptied(self) -> bool:
         """Whether the calls in flight ended within the grace time, with no new ones sent."""
-        await self._return_unsent(lambda record: True)
+        await self._return_all_unsent()
         until = self.clock.monotonic() + self.tuning.grace
         while self.calls and not self.told_to_stop() and self.clock.monotonic() < until:
             await asyncio.wait(list(self.calls), timeout=0.2)
@@ -140,7 +143,7 @@ class Slice:
 
     async def _drain(self) -> None:
         """Give back what was not sent, let calls end within the grace time, settle everything."""
-        await self._return_unsent(lambda record: True)
+        await self._return_all_unsent()
         if self.calls:
             await asyncio.wait(list(self.calls), timeout=self.tuning.grace)
         # One that has just ended is settled, not doubted.
@@ -152,7 +155,8 @@ class Slice:
             self._errand(self._give_back_doubtful(record))
         while self._errands:
             await asyncio.gather(*list(self._errands))
-        while self.done:
+        # Also what the loop took out of `done` and is writing: cancelled there, it would be lost.
+        while self.done or self._settling.locked():
             await self._flush()
 
     async def _db[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -180,16 +184,20 @@ class Slice:
     # --- ticks ------------------------------------------------------------------------------
     async def _tick_loop(self) -> None:
         while True:
-            self.jobs = await self._patiently(self.store.runnable_jobs)
-            held = {record.job_id for lane in self.lanes.values() for record in lane.ready}
-            await self._heed_stops(held - {job.id for job in self.jobs})
-            await self._refresh_permits()
-            now = self.clock.monotonic()
-            if now - self.beaten >= self.tuning.heartbeat:
-                await self._beat(now)
-            self._claim.set()
-            self._send()
+            async with self._ticking:
+                await self._tick()
             await asyncio.sleep(self.tuning.tick)
+
+    async def _tick(self) -> None:
+        self.jobs = await self._patiently(self.store.runnable_jobs)
+        held = {record.job_id for lane in self.lanes.values() for record in lane.ready}
+        await self._heed_stops(held - {job.id for job in self.jobs})
+        await self._refresh_permits()
+        now = self.clock.monotonic()
+        if now - self.beaten >= self.tuning.heartbeat:
+            await self._beat(now)
+        self._claim.set()
+        self._send()
 
     async def _beat(self, now: float) -> None:
         await self._patiently(self.store.sync_clock)
@@ -249,7 +257,9 @@ class Slice:
                 job = self._next_job()
                 if job is None:
                     break
-                await self._claim_for(job)
+                async with self._claiming:
+                    if not self.stopping:
+                        await self._claim_for(job)
                 self._send()
 
     def _next_job(self) -> JobHead | None:
@@ -320,6 +330,10 @@ class Slice:
             lane = self.lanes[plan.lane] = Lane(plan.limits, self.clock.monotonic())
         lane.limits = plan.limits
         return lane
+
+    async def _return_all_unsent(self) -> None:
+        async with self._claiming:  # a claim under way brings records that must go back too
+            await self._return_unsent(lambda record: True)
 
     async def _return_unsent(self, which: Callable[[Claimed], bool]) -> None:
         by_lease: dict[str, list[int]] = defaultdict(list)
@@ -417,6 +431,11 @@ class Slice:
                 await self._flush()
 
     async def _flush(self) -> None:
+        async with self._settling:
+            await self._write()
+        self._send()
+
+    async def _write(self) -> None:
         batch, self.done = self.done[: self.tuning.flush_at], self.done[self.tuning.flush_at :]
         by_job: dict[int, list[Settlement]] = defaultdict(list)
         for settlement in batch:
@@ -434,7 +453,6 @@ class Slice:
                 self._settled(token, numbers)
             if status is None or not status.is_runnable:
                 await self._return_unsent(partial(_is_of, job_id))
-        self._send()
 
 
 def _disconnect() -> None:
