@@ -1,11 +1,14 @@
 """Datasets: the list, the upload, one with its columns and rows, and what can be done with it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -74,8 +77,12 @@ def dataset_upload(request: PageRequest) -> HttpResponse:
     except Invalid as invalid:
         errors = {str(error.loc[0]): error.msg for error in invalid.errors}
         context = _upload_context(request, errors)
+        context["options_open"] = bool(errors.keys() & {"bad_rows", *_OPTIONS})
         return render(request, "datasets/upload.html", context, status=422)
     return go_to(request, reverse("dataset", args=[dataset.public_id]))
+
+
+_OPTIONS = ("sheet", "encoding", "delimiter")
 
 
 def _options(request: PageRequest) -> dict[str, str]:
@@ -88,10 +95,17 @@ def _options(request: PageRequest) -> dict[str, str]:
     }
 
 
-def _upload_context(request: PageRequest, errors: dict[str, str]) -> dict[str, Any]:
+def _upload_context(
+    request: PageRequest, errors: dict[str, str], chosen: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """`chosen` stands in the form until somebody sends it."""
+    given = request.POST.dict() if "delimiter" in request.POST else chosen or request.POST.dict()
+    delimiter = given.get("delimiter", "")
     return {
         "errors": errors,
-        "given": request.POST.dict(),
+        "given": given,
+        "limit": f"Up to {filesizeformat(settings.MAX_UPLOAD_BYTES)}.",
+        "other_delimiter": "" if delimiter in dict(DELIMITERS) else delimiter,
         "encodings": ENCODINGS,
         "delimiters": DELIMITERS,
         "bad_rows": BadRows.choices,
@@ -129,7 +143,9 @@ def _shown(
         "same": same_content(found),
         "read_again_why_not": _read_again_why_not(found, bool(jobs)),
         "may_write": request.actor.may(Action.DATASET_WRITE),
-        **_upload_context(request, {}),
+        "bad_rows_told": _bad_rows(found),
+        "bad_rows_summary": _bad_rows_summary(found),
+        **_upload_context(request, {}, _chosen(found)),
         **(extra or {}),
     }
     tag = tag_of(found.status, found.ingest_bytes, found.rows, found.errors)
@@ -139,18 +155,48 @@ def _shown(
     return response
 
 
-def _cells(data: str, names: list[str]) -> list[str]:
-    """A row's values in column order, as short texts; a value that is not there is told from an empty
-    one."""
+def _bad_rows(found: Dataset) -> list[dict[str, Any]]:
+    """Of a file that is refused for its rows a sentence about all of them comes first; one that is
+    refused for a single fault, such as its header, has no rows to be set aside."""
+    if found.status == DatasetStatus.FAILED and found.errors and found.errors[0]["row"] is not None:
+        return []
+    return [error for error in found.errors if error["row"] is not None]
+
+
+def _bad_rows_summary(found: Dataset) -> str:
+    told = len(_bad_rows(found))
+    return f"the first {told:,} of {found.set_aside:,}" if found.set_aside > told else ""
+
+
+def _chosen(found: Dataset) -> dict[str, str]:
+    """How it was read, in the form's words: what is to be changed is changed from there."""
+    return {
+        "bad_rows": found.bad_rows,
+        "sheet": found.sheet,
+        "encoding": found.encoding,
+        "delimiter": "tab" if found.delimiter == "\t" else found.delimiter,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A value as a short text; null and a column that the row does not have are told from texts."""
+
+    text: str | None
+    absence: str = ""
+
+
+def _cells(data: str, names: list[str]) -> list[_Cell]:
+    """A row's values in column order."""
     values = orjson.loads(data)
     cells = []
     for name in names:
-        if name not in values:
-            cells.append("—")
+        value = values.get(name)
+        if value is None:
+            cells.append(_Cell(None, "null" if name in values else "—"))
             continue
-        value = values[name]
         text = value if isinstance(value, str) else orjson.dumps(value).decode()
-        cells.append(text if len(text) <= CELL_CHARS else text[: CELL_CHARS - 1] + "…")
+        cells.append(_Cell(text if len(text) <= CELL_CHARS else text[: CELL_CHARS - 1] + "…"))
     return cells
 
 

@@ -3,29 +3,27 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from jobs.control.try_out import MAX_ROWS, TryResult, template_try
+from jobs.costs.pricing import value
 from jobs.errors import Invalid
 from jobs.models import (
     Connection,
-    Dataset,
-    DatasetStatus,
     Job,
     PromptTemplate,
     TemplateVersion,
 )
 from jobs.prompts.schema import FORM_TYPES
-from jobs.prompts.selectors import PreviewRow, VariableUse, preview, variable_use
 from jobs.prompts.services import draft_errors, template_save
-from jobs.prompts.template import PromptText, TemplateFault
-from jobs.teams.access import Actor, connection_for, dataset_for, template_version_for
+from jobs.providers.types import Usage
+from jobs.teams.access import connection_for, dataset_for, template_version_for
 from jobs.teams.policy import Action
 from jobs.web.models_known import known_models
 from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.template_check import checked, price_of, ready_datasets, usual_dataset
 from jobs.web.template_form import EditorForm
 
 
@@ -64,6 +62,10 @@ def _editor(
         saved = _save(request, form)
         if saved is not None:
             return saved
+    if action == "to_json":
+        form.to_json()
+    elif action == "to_fields":
+        form.to_fields()
     context = _context(request, form, template, version)
     if action == "try":
         context["results"] = _try(request, form, template, context)
@@ -172,13 +174,17 @@ def _context(
     given = request.POST if request.method == "POST" else request.GET
     datasets = ready_datasets(actor)
     chosen = given.get("dataset", "")
-    dataset = dataset_for(actor, chosen) if chosen else datasets.first()
+    dataset = dataset_for(actor, chosen) if chosen else usual_dataset(datasets, template)
     number = given.get("row", "1")
     row = int(number) if number.isdecimal() and 0 < len(number) < 10 else 1
-    shown, use, fault = _checked(form, dataset, row)
+    shown, use, fault = checked(form, dataset, row)
     connections = Connection.objects.filter(team=actor.team, removed_at__isnull=True)
     # The usual choice is what the last job used.
     last = Job.objects.filter(team=actor.team, connection__in=connections).order_by("-pk").first()
+    used = given.get("try_connection", last.connection.public_id if last else "")
+    models = known_models(actor.team)
+    model = given.get("try_model", "") or (last.model if last else next(iter(models), ""))
+    price = price_of(connections, used, model)
     return {
         "form": form,
         "error": form.error(),
@@ -192,29 +198,16 @@ def _context(
         "use": use,
         "fault": fault,
         "total_tokens": shown.tokens * dataset.rows if shown and dataset else None,
+        "row_cost": value(Usage(shown.tokens), price) if shown and price else None,
+        "total_cost": (
+            value(Usage(shown.tokens), price) * dataset.rows
+            if shown and price and dataset
+            else None
+        ),
         "connections": connections.order_by("name"),
-        "try_connection": given.get("try_connection", last.connection.public_id if last else ""),
-        "try_model": given.get("try_model", last.model if last else ""),
+        "try_connection": used,
+        "try_model": model,
         "try_rows": given.get("try_rows", "1, 2, 3"),
-        "models": known_models(actor.team),
+        "models": models,
         "max_rows": MAX_ROWS,
     }
-
-
-def ready_datasets(actor: Actor) -> QuerySet[Dataset]:
-    """What a template can be held against, newest first."""
-    return Dataset.objects.filter(team=actor.team, status=DatasetStatus.READY).order_by("-pk")
-
-
-def _checked(
-    form: EditorForm, dataset: Dataset | None, row: int
-) -> tuple[PreviewRow | None, VariableUse | None, TemplateFault | None]:
-    """The row as the model would see it, how variables meet columns, or why neither can be told."""
-    try:
-        prompt = PromptText.compile(form.system, form.user)
-    except TemplateFault as fault:
-        return None, None, fault
-    use = variable_use(prompt, dataset)
-    if dataset is None:
-        return None, use, None
-    return preview(prompt=prompt, dataset=dataset, rows=[row])[0], use, None

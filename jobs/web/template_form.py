@@ -13,7 +13,7 @@ from jobs.models import TemplateVersion
 from jobs.prompts.schema import FORM_TYPES, FormField, fields_to_schema, schema_to_fields
 from jobs.web.parameter_fields import ParameterFields, parameter_initial, parameters_of
 
-BLANK_FIELDS = 2  # empty lines offered below the filled ones
+BLANK_FIELDS = 1  # empty lines offered below the filled ones
 MODES = ("none", "fields", "json")
 
 
@@ -41,8 +41,8 @@ class EditorForm:
             user=version.user if version else "",
             mode="none" if schema is None else "fields" if fields is not None else "json",
             fields=fields or [],
-            schema_text=json.dumps(schema, indent=2, ensure_ascii=False) if schema else "",
-            rules_text=json.dumps(version.rules, indent=2) if version and version.rules else "",
+            schema_text=_pretty(schema) if schema else "",
+            rules_text=_pretty(version.rules) if version and version.rules else "",
             parameters=ParameterFields(
                 initial=parameter_initial(version.defaults if version else {})
             ),
@@ -69,6 +69,8 @@ class EditorForm:
         """The output schema; a fault of it goes to `errors`."""
         if self.mode == "fields":
             names = [field.name for field in self.fields]
+            if not names:
+                self.fault("schema", "Name a field, or choose “Plain text”")
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 self.fault("schema", f"The field “{min(twice)}” stands here twice")
@@ -77,7 +79,10 @@ class EditorForm:
             except ValueError as error:
                 self.fault("schema", str(error))
                 return None
-        if self.mode == "json" and self.schema_text.strip():
+        if self.mode == "json":
+            if not self.schema_text.strip():
+                self.fault("schema", "Write a JSON Schema, or choose “Plain text”")
+                return None
             value = self._json("schema", self.schema_text)
             if value is not None and not isinstance(value, dict):
                 self.fault("schema", "A schema is a JSON object")
@@ -108,6 +113,26 @@ class EditorForm:
             self.fault(where, f"This is not JSON: {error}")
             return None
 
+    # --- the two ways of writing a schema ----------------------------------------------------
+    def to_json(self) -> None:
+        """Go on in JSON, from what the fields say; as it was where they say nothing sound."""
+        self.mode = "fields"
+        schema = self.schema()
+        if schema is not None and not self.errors:
+            self.mode, self.schema_text = "json", _pretty(schema)
+
+    def to_fields(self) -> None:
+        """Go on with fields, from what the JSON says, where they can say it."""
+        self.mode = "json"
+        schema = self.schema()
+        if schema is None:
+            return
+        fields = schema_to_fields(schema)
+        if fields is None:
+            self.fault("schema", "This schema says more than fields can: it stays as JSON")
+        else:
+            self.mode, self.fields = "fields", fields
+
     # --- faults -----------------------------------------------------------------------------
     def fault(self, where: str, message: str) -> None:
         if message not in self.errors.setdefault(where, []):
@@ -128,6 +153,10 @@ class EditorForm:
         """The filled fields and some blank ones."""
         blank = FormField(name="", type=FORM_TYPES[0])
         return [*self.fields, *[blank] * BLANK_FIELDS]
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _posted_fields(post: QueryDict) -> list[FormField]:
