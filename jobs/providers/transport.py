@@ -7,11 +7,13 @@ connection on which anything odd occurred is closed, never used for another call
 import asyncio
 import os
 import zlib
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
 
 from jobs.failures import FailureClass
 from jobs.providers.guard import AddressRefused, check_form, guarded_connector
@@ -68,46 +70,43 @@ class LeanTransport:
             auto_decompress=False,
             trust_env=False,
             headers={"accept-encoding": "identity"},
-            trace_configs=[_sent_trace()],
         )
         # By connection: the provider's id of the last answer on it, and a hash of its body.
         self._last: WeakKeyDictionary[asyncio.BaseProtocol, tuple[str, int]] = WeakKeyDictionary()
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        progress = SimpleNamespace(sent=False)
+        body = _Body(request.body) if request.body else None
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(request, progress)
+                return await self._exchange(request, body)
         except TimeoutError as error:  # aiohttp's own, of the connect phase, is one too
-            where = "answer" if progress.sent else "connection"
+            sent = _sent(body)
+            where = "answer" if sent else "connection"
             raise TransportError(
-                FailureClass.TIMEOUT, f"No whole {where} within {timeout:g} s", sent=progress.sent
+                FailureClass.TIMEOUT, f"No whole {where} within {timeout:g} s", sent=sent
             ) from error
         except AddressRefused as error:
             raise TransportError(FailureClass.CONNECTION, str(error), sent=False) from error
         except _OddAnswerError as error:
             raise TransportError(FailureClass.CONNECTION, str(error), sent=True) from error
         except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
-            raise TransportError(
-                FailureClass.CONNECTION, _words(error, progress.sent), sent=progress.sent
-            ) from error
+            sent = _sent(body)
+            raise TransportError(FailureClass.CONNECTION, _words(error, sent), sent=sent) from error
 
-    async def _exchange(self, request: HttpRequest, progress: SimpleNamespace) -> HttpResponse:
-        check_form(request.url)
+    async def _exchange(self, request: HttpRequest, body: "_Body | None") -> HttpResponse:
         async with self._session.request(
             request.method,
-            request.url,
-            data=request.body or None,
+            _checked_url(request.url),
+            data=body,
             headers=request.headers,
             allow_redirects=False,
-            trace_request_ctx=progress,
         ) as response:
             try:
                 headers = joined_headers(response)
                 check_echo(request, headers)
-                body = await _read(response)
-                self._check_new(response, headers, body)
-                return HttpResponse(response.status, headers, decoded(body, headers))
+                answer = await _read(response)
+                self._check_new(response, headers, answer)
+                return HttpResponse(response.status, headers, decoded(answer, headers))
             except BaseException:
                 _throw_away(response)
                 raise
@@ -142,19 +141,28 @@ def _throw_away(response: aiohttp.ClientResponse) -> None:
         protocol.close()
 
 
-def _sent_trace() -> aiohttp.TraceConfig:
-    """Notes when the first byte of a request was handed to a connection."""
+class _Body(aiohttp.BytesPayload):
+    """A request's body that knows whether it was handed to a connection. The headers wait for it
+    and leave in the same write, so that until then nothing of the request was sent."""
 
-    async def note(
-        _: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        __: aiohttp.TraceRequestHeadersSentParams,
+    sent = False
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        context.trace_request_ctx.sent = True
+        self.sent = True
+        await super().write_with_length(writer, content_length)
 
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(note)
-    return trace
+
+def _sent(body: _Body | None) -> bool:
+    """A request without a body (a list of models) is taken as sent: it costs nothing."""
+    return body is None or body.sent
+
+
+@lru_cache(maxsize=256)
+def _checked_url(url: str) -> URL:
+    check_form(url)
+    return URL(url)
 
 
 def check_echo(request: HttpRequest, headers: dict[str, str]) -> None:
