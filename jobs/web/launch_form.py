@@ -1,5 +1,6 @@
 """The launch form: what it offers, and how it becomes a `LaunchSpec`."""
 
+from collections import Counter
 from typing import Any
 
 from django import forms
@@ -82,7 +83,11 @@ class LaunchForm(ParameterFields, forms.Form):
         self.templates = {one.public_id: one for one in templates.order_by("name")[:OFFERED]}
         connections = Connection.objects.filter(team=team, removed_at__isnull=True)
         self.connections = {one.public_id: one for one in connections.order_by("name")}
-        self._offer("dataset", {k: _dataset_words(v) for k, v in self.datasets.items()})
+        names = Counter(one.name for one in self.datasets.values())
+        self._offer(
+            "dataset",
+            {k: _dataset_words(v, twin=names[v.name] > 1) for k, v in self.datasets.items()},
+        )
         self._offer(
             "template", {k: f"{v.name} (v{v.latest_version})" for k, v in self.templates.items()}
         )
@@ -182,9 +187,10 @@ class LaunchForm(ParameterFields, forms.Form):
             self.add_error(name if name in self.fields else None, error.msg)
 
 
-def _dataset_words(dataset: Dataset) -> str:
+def _dataset_words(dataset: Dataset, *, twin: bool) -> str:
+    """Datasets of one name are told apart by their files."""
     rows = f"{count_text(dataset.rows)} row{'' if dataset.rows == 1 else 's'}"
-    return f"{dataset.name} ({rows}, {dataset.filename})"
+    return f"{dataset.name} ({rows}{f', {dataset.filename}' if twin else ''})"
 
 
 def cloned(job: Job) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def compose(page: Page) -> None:
     page.get_by_label("Kind").select_option("Fields, as listed below")
     page.get_by_label("Field 1: name").fill("kind")
     page.get_by_label("Field 1: allowed values").fill("food, tool, other")
+    page.get_by_role("button", name="More fields").click()
     page.get_by_label("Field 2: name").fill("weight")
     page.get_by_label("Field 2: type").select_option("number")
     page.get_by_label("Field 2: required").select_option("no")
