@@ -449,8 +449,10 @@ class Slice:
             status = await self._patiently(
                 self.store.settle, job_id, self.worker, settlements, ended
             )
-            for token, numbers in by_lease.items():
-                self._settled(token, numbers)
+            emptied = [t for lease in by_lease.items() for t in self._settled(*lease)]
+            rest = sorted(set(emptied) - set(ended))
+            if rest:  # their other records were given back while this was written
+                await self._patiently(self.store.drop_leases, rest)
             if status is None or not status.is_runnable:
                 await self._return_unsent(partial(_is_of, job_id))
 
