@@ -36,7 +36,10 @@ def test_the_list_narrows_pages_and_says_what_failed(work: Work, uploads: Upload
     assert "tickets" not in text(work.olivia.get("/datasets/?q=BROK&status=failed"))
     nothing = work.olivia.get("/datasets/?q=zebra")
     assert "No datasets match" in text(nothing)
-    assert work.olivia.get("/datasets/?before=x&status=odd&q=%00").status_code == 200
+    assert work.olivia.get("/datasets/?before=x&status=odd").status_code == 200
+    for odd in ("/datasets/?q=%00", "/templates/?q=a%00", "/jobs/?q=%00"):
+        assert work.olivia.get(odd).status_code == 400
+    assert work.olivia.post(f"{url_of(failed)}rename/", {"name": "a\0b"}).status_code == 400
     few = queries(work.olivia, "/datasets/")
     Dataset.objects.bulk_create(
         Dataset(team=work.cast.team, name=f"More {n}", filename="m.csv") for n in range(60)
