@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from jobs.control.filters import (
@@ -57,8 +57,10 @@ def team_jobs(team: Team) -> QuerySet[Job]:
 def job_page(
     team: Team, chosen: JobFilter, before: int | None = None, limit: int = PAGE
 ) -> list[Job]:
-    """Jobs newest first; `before` is the id of the last one seen."""
-    jobs = chosen.apply(team_jobs(team))
+    """Jobs newest first, each with `replayed`; `before` is the id of the last one seen."""
+    jobs = chosen.apply(team_jobs(team)).annotate(
+        replayed=Exists(Replay.objects.filter(job=OuterRef("pk")))
+    )
     if before is not None:
         jobs = jobs.filter(pk__lt=before)
     return list(jobs.order_by("-pk")[:limit])
@@ -151,7 +153,9 @@ def job_view(job: Job) -> JobView:
         in_flight=in_flight,
         level=level,
         why=why,
-        elapsed=(end - job.started_at).total_seconds() if job.started_at else None,
+        elapsed=(end - job.started_at).total_seconds()
+        if job.started_at and not ended_twice
+        else None,
         open_replay=Replay.objects.filter(job=job, applied_at__isnull=True).first(),
         replayed=ended_twice,
     )

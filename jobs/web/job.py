@@ -95,7 +95,8 @@ def _event(found: Job, event: AuditEvent) -> dict[str, Any]:
     if event.action == "job.launch" and isinstance(event.detail.get("rows"), int):
         item["text"] = f"{count_text(event.detail['rows'])} rows"
     if event.action == "job.replay" and event.detail.get("replay"):
-        item["text"] = f"{count_text(event.detail.get('records'))} records"
+        records = event.detail.get("records")
+        item["text"] = f"{count_text(records)} record{'' if records == 1 else 's'}"
         item["href"] = reverse("replay", args=[found.public_id, event.detail["replay"]])
     return item
 

@@ -65,6 +65,8 @@ def row_of(request: PageRequest, job: Job) -> dict[str, Any]:
     """What a list shows of a job; costs no query."""
     flow = "resume" if job.state == "paused" else "pause"
     ended = job.finished_at or job.status_at if job.state.is_terminal else None
+    # Between its end and its replay a job stood idle: how long it took is not told.
+    idle = getattr(job, "replayed", False)
     return {
         "job": job,
         "about": _about(job),
@@ -80,7 +82,7 @@ def row_of(request: PageRequest, job: Job) -> dict[str, Any]:
         "done": job.succeeded + job.failed,
         "flow": flow,
         "flow_reason": why_not(request.actor, job, flow),
-        "took": ended - job.started_at if ended and job.started_at else None,
+        "took": ended - job.started_at if ended and job.started_at and not idle else None,
     }
 
 

@@ -1,11 +1,13 @@
 """The list of jobs: tabs, filters by query string, keyset pages, buttons."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from jobs.control.selectors import PAGE
-from jobs.models import Job, JobStatus
+from jobs.models import Job, JobStatus, Replay
 from tests.cast import Cast, cast  # noqa: F401
 from tests.web.reading import LIVE, Page, queries, tag_with, tags, text
 from tests.web.work import Work, work  # noqa: F401
@@ -96,3 +98,14 @@ def test_the_list_follows_running_jobs_and_stands_still_without(work: Work) -> N
     ended = work.olivia.get("/jobs/", headers=known)
     assert "Completed 1" in text(ended)
     assert "hx-trigger" not in ended.content.decode()
+
+
+def test_the_idle_days_before_a_replay_are_no_time_it_took(work: Work) -> None:  # noqa: F811
+    now = timezone.now()
+    long_ago = now - timedelta(days=12)
+    job = work.job(succeeded=3, status=JobStatus.COMPLETED, started_at=long_ago)
+    assert "12 d" in text(work.olivia.get("/jobs/"))
+    Replay.objects.create(job=job, key="k", asked=1, sent=1, applied_at=now)
+    page = text(work.olivia.get("/jobs/"))
+    assert "12 d" not in page
+    assert "Elapsed —" in text(work.olivia.get(f"/jobs/{job.public_id}/"))
