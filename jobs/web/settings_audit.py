@@ -17,8 +17,7 @@ def _filter(query: QueryDict, kinds: list[str]) -> AuditFilter:
     before = query.get("before", "")
     number = int(before) if before.isascii() and before.isdigit() else None
     return AuditFilter(
-        # PostgreSQL takes no NUL in a text.
-        q=query.get("q", "").replace("\x00", "").strip()[:150],
+        q=query.get("q", "").strip()[:150],
         kind=kind if kind in kinds else "",
         before=number if number is not None and number <= _LARGEST_ID else None,
     )

@@ -270,7 +270,7 @@ def test_the_audit_log_is_searched_and_paged(alice: Any, work: Work) -> None:  #
     assert older.content.decode().count("data-row>") == 11
     assert "member.add" not in text(alice.get("/settings/audit/?kind=job"))
     assert "Clear filters" in text(alice.get("/settings/audit/?q=zebra"))
-    for odd in ("before=x", "before=9" + "9" * 30, "kind=zz", "q=%00", "before=-1"):
+    for odd in ("before=x", "before=9" + "9" * 30, "kind=zz", "before=-1"):
         assert alice.get(f"/settings/audit/?{odd}").status_code == 200
 
 
