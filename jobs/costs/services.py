@@ -103,15 +103,16 @@ def direct_call_open(
     template: PromptTemplate | None = None,
 ) -> DirectCall:
     """Write the ledger line of a call before it leaves, in doubt until it is settled."""
-    call = DirectCall.objects.create(
-        team=actor.team,
-        user=actor.user,
-        purpose=purpose,
-        template=template,
-        connection=connection,
-        model=model,
-    )
-    _roll_up(call, {"calls": 1, "in_doubt_calls": 1})
+    with transaction.atomic():
+        call = DirectCall.objects.create(
+            team=actor.team,
+            user=actor.user,
+            purpose=purpose,
+            template=template,
+            connection=connection,
+            model=model,
+        )
+        _roll_up(call, {"calls": 1, "in_doubt_calls": 1})
     return call
 
 

@@ -7,7 +7,7 @@ call. What comes in after the lease was lost is booked as a late duplicate, neve
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -250,7 +250,8 @@ def _settle_late(
     line = settlement.attempt
     assert line is not None
     cursor.execute(
-        "SELECT outcome, cost FROM jobs_attempt WHERE job_id = %s AND n = %s AND number = %s",
+        "SELECT outcome, cost, started_at FROM jobs_attempt "
+        "WHERE job_id = %s AND n = %s AND number = %s",
         [settlement.job_id, settlement.n, settlement.number],
     )
     row = cursor.fetchone()
@@ -270,8 +271,15 @@ def _settle_late(
     delta.in_doubt_attempts -= 1
     delta.attempts -= 1
     count_attempt(delta, line)
-    book.take_back_doubt(line, row[1] or 0)
+    book.take_back_doubt(line, row[1] or 0, day_of(row[2]))
     book.add(settlement, line)
+
+
+def day_of(started_at: datetime | str) -> str:
+    """The day of the roll-up, in UTC; a plain cursor of SQLite returns the text that begins with it."""
+    if isinstance(started_at, str):
+        return started_at[:10]
+    return started_at.astimezone(UTC).date().isoformat()
 
 
 def in_doubt(line: AttemptLine) -> bool:
@@ -318,8 +326,8 @@ class Book:
         )
         self.succeeded = self.failed = self.calls = self.rate_limited = 0
 
-    def _sums(self, line: AttemptLine) -> dict[str, int]:
-        day = line.started_at.date().isoformat()
+    def _sums(self, line: AttemptLine, day: str = "") -> dict[str, int]:
+        day = day or day_of(line.started_at)
         return self.rollups[(line.template_version_id, line.connection_id, line.model, day)]
 
     def add(self, settlement: Settlement, line: AttemptLine | None) -> None:
@@ -350,8 +358,9 @@ class Book:
         sums["unpriced_calls"] += line.charged and line.cost is None
         sums["estimated_calls"] += usage.estimated
 
-    def take_back_doubt(self, line: AttemptLine, cost: int) -> None:
-        sums = self._sums(line)
+    def take_back_doubt(self, line: AttemptLine, cost: int, day: str) -> None:
+        """On the day it was booked, which need not be the one on which the call left."""
+        sums = self._sums(line, day)
         sums["calls"] -= 1
         sums["in_doubt_calls"] -= 1
         sums["in_doubt_cost"] -= cost
