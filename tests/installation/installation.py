@@ -194,6 +194,12 @@ class Installation:
     def wake(self, worker: Worker) -> None:
         psutil.Process(worker.pid).resume()
 
+    def is_idle(self) -> bool:
+        """Whether the cluster is complete and no slice runs: all its workers wait for a message."""
+        pids = {process.pid for process in self.running.processes()}
+        slices = Worker.objects.filter(kind="slice", pid__in=pids)
+        return len(self.pool()) == 4 and not slices.exists()
+
     def pool(self) -> list[psutil.Process]:
         """What the sentinel of the slices' cluster guards: workers, pusher, monitor."""
         cluster = Worker.objects.get(
