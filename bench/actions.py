@@ -1,0 +1,133 @@
+"""The steps of the benchmarks, each in a process of its own; see `bench.inside`."""
+
+import resource
+import threading
+import time
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from bench.data import MODEL, SCHEMA, SYSTEM, text_of
+from jobs.engine import tasks
+from jobs.models import (
+    Attempt,
+    Connection,
+    Dataset,
+    Job,
+    Membership,
+    Price,
+    PromptTemplate,
+    Record,
+    Role,
+    Team,
+    TemplateVersion,
+)
+
+
+def migrate() -> None:
+    call_command("migrate", verbosity=0)
+
+
+def prepare(
+    *, rows: int, url: str, parameters: dict[str, Any] | None = None, name: str = "bench"
+) -> dict[str, Any]:
+    """A team with a dataset of `rows` rows, a template, a priced connection, and a queued job."""
+    team = Team.objects.create(name=f"{name} {Team.objects.count()}")
+    user = User.objects.create(username=f"bench-{team.pk}")
+    Membership.objects.create(user=user, team=team, role=Role.ADMIN)
+    dataset = Dataset.objects.create(
+        team=team, name=name, status="ready", rows=rows, filename="bench.jsonl",
+        columns=[{"name": "text", "type": "text", "nulls": 0, "examples": []}],
+    )  # fmt: skip
+    _fill(dataset.pk, rows)
+    template = PromptTemplate.objects.create(team=team, name=name, latest_version=1)
+    version = TemplateVersion.objects.create(
+        template=template, version=1, system=SYSTEM, user="{{ text }}", output_schema=SCHEMA
+    )
+    made = Connection.objects.create(team=team, name=name, kind="simulator", base_url=url)
+    Price.objects.create(
+        team=team, connection=made, model=MODEL, source="bench", effective_from="2020-01-01T00:00Z",
+        input=150_000, cached_input=75_000, cache_write=150_000, output=600_000,
+    )  # fmt: skip
+    job = Job.objects.create(
+        team=team, name=name, dataset=dataset, template_version=version, connection=made,
+        model=MODEL, total=rows, pending=rows, parameters={"max_tokens": 200, **(parameters or {})},
+    )  # fmt: skip
+    return {"job": job.pk, "team": team.pk, "user": user.pk}
+
+
+def _fill(dataset_id: int, rows: int) -> None:
+    """Rows by the database itself, with the text of `bench.data.text_of`."""
+    before, _, after = text_of(0).partition("0")
+    text = f"'{{\"text\":\"{before}' || n || '{after}\"}}'"
+    source = (
+        f"generate_series(1, {rows}) n"
+        if connection.vendor == "postgresql"
+        else f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {rows}) "
+        "SELECT n FROM c)"
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO jobs_datasetrow (dataset_id, n, line, data) "
+            f"SELECT {dataset_id}, n, n, {text} FROM {source}"
+        )
+
+
+def work(*, idle: float = 0.5) -> dict[str, Any]:
+    """One slice in this process, until there is no work."""
+    with _measured() as used:
+        tasks.run_slice(idle=idle)
+    return used
+
+
+def outcome(*, job: int) -> dict[str, Any]:
+    """How a job went, by its own times and by the ledger's."""
+    found = Job.objects.get(pk=job)
+    assert found.started_at is not None
+    assert found.finished_at is not None, found.status
+    attempts = Attempt.objects.filter(job_id=job)
+    last = attempts.order_by("-started_at").values_list("started_at", flat=True)[0]
+    longest = attempts.order_by("-took_ms").values_list("took_ms", flat=True)[0]
+    return {
+        "status": found.status,
+        "succeeded": found.succeeded,
+        "attempts": found.attempts,
+        "seconds": (found.finished_at - found.started_at).total_seconds(),
+        "tail": (found.finished_at - last).total_seconds(),
+        "longest": longest / 1000,
+        "records": Record.objects.filter(job_id=job).count(),
+    }
+
+
+@contextmanager
+def _measured() -> Any:
+    """Seconds, CPU seconds and peak memory (kB) of this process, filled in at the end.
+
+    The peak is sampled, from where the block begins: what importing took before is in it, what was
+    freed before is not.
+    """
+    used: dict[str, Any] = {"rss_before_kb": _rss_kb()}
+    peak, done = [used["rss_before_kb"]], threading.Event()
+
+    def sample() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], _rss_kb())
+
+    watcher = threading.Thread(target=sample, daemon=True)
+    watcher.start()
+    before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    yield used
+    used["seconds"] = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    used["cpu"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    done.set()
+    watcher.join()
+    used["peak_kb"] = max(peak[0], _rss_kb())
+
+
+def _rss_kb() -> int:
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
