@@ -86,7 +86,7 @@ def sweep(store: Store) -> None:
             # Also after a fault of ours the others are worth doing, and so is what the caller does
             # besides; this one has its next chance in seconds.
             logger.exception("the reconciler's duty %s failed", duty.__name__)
-            connection.close()
+            store.disconnect()
 
 
 def _reclaim(store: Store) -> None:

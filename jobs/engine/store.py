@@ -27,6 +27,10 @@ class Store:
         self.dialect = dialect_of(connection)
         self.clock = clock or DatabaseClock()
 
+    def disconnect(self) -> None:
+        """Close this thread's connection; the next call makes another one."""
+        connection.close()
+
     # --- time -------------------------------------------------------------------------------
     def sync_clock(self) -> None:
         """Read the database's clock. SQLite has none of its own: one machine, one clock."""

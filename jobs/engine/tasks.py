@@ -44,8 +44,8 @@ def run_slice(idle: float = Tuning().idle) -> None:
                 rng=random.Random(secrets.randbits(64)),  # noqa: S311  spreads retries, no secret
                 tuning=Tuning(life=settings.SLICE_SECONDS, idle=idle),
                 told_to_stop=told_to_stop,
-                on_beat=lambda: _beat(store),
-                on_leave=lambda: _leave(store),
+                on_beat=lambda: beat(store),
+                on_leave=lambda: leave(store),
             ).run()
         finally:
             await transport.close()
@@ -56,14 +56,14 @@ def run_slice(idle: float = Tuning().idle) -> None:
         store.sign_off(worker)
 
 
-def _beat(store: Store) -> None:
+def beat(store: Store) -> None:
     """Now and then from within a slice: sweep, and call for company while much is pending."""
     sweep_if_due(store)
     if store.runnable_jobs() and store.live_slices() < queue.capacity():
         queue.ring()
 
 
-def _leave(store: Store) -> None:
+def leave(store: Store) -> None:
     if not queue.stopping.is_set() and store.runnable_jobs():
         queue.ring()
 
