@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import throughput
+from bench import bulk, throughput
 from bench.figures import Figure, table
 from bench.installation import ROOT
 
@@ -16,6 +16,11 @@ BENCHES: dict[str, Callable[[int, float], list[Figure]]] = {
     "latency": throughput.with_latency,
     "two-slices": throughput.two_slices,
     "memory": throughput.memory,
+    "recovery": throughput.recovery,
+    "ingest": bulk.ingest,
+    "launch": bulk.launch,
+    "export": bulk.export,
+    "pages": bulk.pages,
 }
 
 

@@ -1,9 +1,5 @@
 """The steps of the benchmarks, each in a process of its own; see `bench.inside`."""
 
-import resource
-import threading
-import time
-from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -11,6 +7,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from bench.data import MODEL, SCHEMA, SYSTEM, text_of
+from bench.measuring import measured
 from jobs.engine import tasks
 from jobs.models import (
     Attempt,
@@ -29,6 +26,7 @@ from jobs.models import (
 
 def migrate() -> None:
     call_command("migrate", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
 
 
 def prepare(
@@ -78,7 +76,7 @@ def _fill(dataset_id: int, rows: int) -> None:
 
 def work(*, idle: float = 0.5) -> dict[str, Any]:
     """One slice in this process, until there is no work."""
-    with _measured() as used:
+    with measured() as used:
         tasks.run_slice(idle=idle)
     return used
 
@@ -100,34 +98,3 @@ def outcome(*, job: int) -> dict[str, Any]:
         "longest": longest / 1000,
         "records": Record.objects.filter(job_id=job).count(),
     }
-
-
-@contextmanager
-def _measured() -> Any:
-    """Seconds, CPU seconds and peak memory (kB) of this process, filled in at the end.
-
-    The peak is sampled, from where the block begins: what importing took before is in it, what was
-    freed before is not.
-    """
-    used: dict[str, Any] = {"rss_before_kb": _rss_kb()}
-    peak, done = [used["rss_before_kb"]], threading.Event()
-
-    def sample() -> None:
-        while not done.wait(0.02):
-            peak[0] = max(peak[0], _rss_kb())
-
-    watcher = threading.Thread(target=sample, daemon=True)
-    watcher.start()
-    before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    yield used
-    used["seconds"] = time.monotonic() - began
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    used["cpu"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    done.set()
-    watcher.join()
-    used["peak_kb"] = max(peak[0], _rss_kb())
-
-
-def _rss_kb() -> int:
-    with open("/proc/self/status") as status:
-        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])

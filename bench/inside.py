@@ -1,6 +1,7 @@
 """What runs inside an installation: `python -m bench.inside ACTION JSON` prints its answer as JSON.
 
-Actions are the public functions of `bench.actions` and take their arguments by name.
+Actions are the public functions of `bench.actions` and `bench.bulk_actions`; they take their arguments
+by name.
 """
 
 import json
@@ -10,6 +11,8 @@ import django
 
 if __name__ == "__main__":
     django.setup()
-    from bench import actions
+    from bench import actions, bulk_actions
 
-    print(json.dumps(getattr(actions, sys.argv[1])(**json.loads(sys.argv[2]))), flush=True)
+    name, arguments = sys.argv[1], json.loads(sys.argv[2])
+    action = getattr(actions, name, None) or getattr(bulk_actions, name)
+    print(json.dumps(action(**arguments)), flush=True)
