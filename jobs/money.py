@@ -27,9 +27,9 @@ def usd_string(pico: int | None) -> str | None:
     """The decimal string of the API: plain digits with a point, no exponent; None stays None."""
     if pico is None:
         return None
-    text = f"{to_usd(pico):.12f}".rstrip("0")
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction.ljust(2, '0')}"
+    whole, fraction = divmod(abs(pico), PICO)
+    digits = f"{fraction:012d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if pico < 0 else ''}{whole}.{digits}"
 
 
 def price_to_pico(usd_per_million: Decimal) -> int:

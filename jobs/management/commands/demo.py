@@ -34,9 +34,7 @@ class Command(BaseCommand):
         if settings.ENVIRONMENT != "demo":
             raise CommandError("This is not a demo installation: start the demo with `make demo`.")
         logins = settings.DATA_DIR / "demo-logins.json"
-        loading = (
-            settings.DATA_DIR / "demo-loading"
-        )  # there until all is loaded
+        loading = settings.DATA_DIR / "demo-loading"  # there until all is loaded
         listen("127.0.0.1", options["port"]).close()  # better refused now than after the loading
         call_command("migrate", verbosity=0)
         simulator = self._simulator(options["simulator_port"])
