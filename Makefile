@@ -7,7 +7,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin/python
 
-.PHONY: help demo test lint setup
+.PHONY: help demo test test-sqlite test-postgresql bench lint setup
 
 help:  ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -24,10 +24,20 @@ setup: .venv/.synced  ## install the locked dependencies into .venv/ (and uv int
 demo: setup  ## run the demo until Ctrl-C; PORT=, SIMULATOR_PORT= and DATA= move it
 	DATA_DIR=$(abspath $(DATA)) $(RUN) -m batchllm.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT)
 
-# The suite twice: everything on SQLite, then what touches the database on PostgreSQL.
+# The suite twice, side by side: everything on SQLite, and what touches the database on PostgreSQL. Each
+# half's output comes in one piece.
 test: setup  ## run all tests
+	@echo "SQLite and PostgreSQL are tested side by side; each reports when it is through (minutes)."
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target -j2 test-sqlite test-postgresql
+
+test-sqlite: setup
 	TEST_DB=sqlite $(RUN) -m pytest
+
+test-postgresql: setup
 	TEST_DB=postgresql $(RUN) -m pytest
+
+bench: setup  ## measure against bare clients in the same run; writes bench/latest.json
+	$(RUN) -m bench
 
 lint: setup  ## check style and types
 	.venv/bin/ruff check .

@@ -44,6 +44,7 @@ def test_it_keeps_what_it_was_given(api: Caller) -> None:
         ({"name": " "}, ("name",)),
         ({"name": "n" * 201}, ("name",)),
         ({"kind": "dance"}, ("kind",)),
+        ({"kind": "embed"}, ("kind",)),
         ({"user": ""}, ("user",)),
         ({"user": "{{ text"}, ("user",)),
         ({"system": "{% for x in y %}"}, ("system",)),
