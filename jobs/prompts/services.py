@@ -73,9 +73,6 @@ def template_save(
         errors.insert(0, FieldError(("name",), NAMES))
     if kind not in TemplateKind.values:
         errors.append(FieldError(("kind",), f"One of {', '.join(TemplateKind.values)}"))
-    elif kind == TemplateKind.EMBED:
-        # A job of it would ask for text, and pay for it.
-        errors.append(FieldError(("kind",), "Embeddings are not offered yet; leave the kind out"))
     if errors:
         raise Invalid(errors)
     with transaction.atomic():
