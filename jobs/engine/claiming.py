@@ -36,13 +36,15 @@ def claim(
     prepare: Prepare,
     now: datetime,
     monotonic: float,
+    token: str = "",
 ) -> list[Claimed]:
     """Up to `limit` records of the job, due ones first, then the next by key.
 
     Empty when nothing may be claimed now: none pending, none due yet, the job no longer runnable, or
     the budget holds no more (then the job pauses as soon as nothing in flight could free some).
     A record that has lost two workers is a suspect: at most one is claimed, and only if
-    `allow_suspect`, so that when it kills again nobody else is blamed.
+    `allow_suspect`, so that when it kills again nobody else is blamed. `token` names the lease; it
+    must be new for each claim, and is made here where none is given.
     """
     with transaction.atomic(), dialect.connection.cursor() as cursor:
         state = lock_job(dialect, cursor, job_id)
@@ -52,7 +54,7 @@ def claim(
         rows = due + _ahead(dialect, cursor, job_id, limit - len(due))
         if not rows:
             return []
-        token = secrets.token_hex(16)
+        token = token or secrets.token_hex(16)
         claimed = _load(dialect, cursor, job_id, rows, token, monotonic)
         for record in claimed:
             prepare(record)

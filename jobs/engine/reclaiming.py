@@ -94,6 +94,20 @@ def give_back(
     )
 
 
+def abandon(dialect: Dialect, token: str, now: datetime) -> int:
+    """Give back unsent all that the claim of this lease holds, if that claim was committed at all."""
+    with dialect.connection.cursor() as cursor:
+        cursor.execute("SELECT job_id, records FROM jobs_lease WHERE token = %s", [token])
+        row = cursor.fetchone()
+    if row is None:
+        return 0
+    numbers = orjson.loads(row[1]) if isinstance(row[1], str) else row[1]
+    moved = give_back(dialect, token, row[0], numbers, (), now)
+    with dialect.connection.cursor() as cursor:
+        cursor.execute("DELETE FROM jobs_lease WHERE token = %s", [token])
+    return moved
+
+
 def _suspects(
     dialect: Dialect, leases: Sequence[tuple[str, int, list[int]]]
 ) -> dict[int, frozenset[int]]:

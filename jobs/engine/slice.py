@@ -10,6 +10,7 @@ Clock, transport, store and randomness are parameters.
 import asyncio
 import logging
 import random
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
 from jobs.engine.claiming import LEASE
 from jobs.engine.fairness import next_job
@@ -130,7 +131,7 @@ class Slice:
                 for loop in loops:
                     loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await self._db(_disconnect)
+            await self._db(self.store.disconnect)
             self._thread.shutdown()
 
     async def _emptied(self) -> bool:
@@ -172,7 +173,7 @@ class Slice:
                 return await self._db(function, *args, **kwargs)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("database: %s; again in %.1f s", error, wait)
-                await self._db(_disconnect)
+                await self._db(self.store.disconnect)
                 await asyncio.sleep(wait * self.rng.uniform(0.5, 1.5))
                 wait = min(wait * 2, 5.0)
 
@@ -287,14 +288,7 @@ class Slice:
         limit = min(self.tuning.claim_at_most, self._room(job, now))
         suspect_held = any(record.suspect for record in self._held())
         try:
-            records = await self._patiently(
-                self.store.claim,
-                job.id,
-                self.worker,
-                limit,
-                self._prepare,
-                allow_suspect=not suspect_held,
-            )
+            records = await self._claimed(job.id, limit, allow_suspect=not suspect_held)
         except CannotRun as fault:
             await self._patiently(self.store.pause, job.id, fault.reason, str(fault))
             self.resting[job.id] = now + self.tuning.tick
@@ -311,6 +305,26 @@ class Slice:
                 self._finish(plan.unrendered(record))
             else:
                 self._lane_of(plan).ready.append(record)
+
+    async def _claimed(self, job_id: int, limit: int, *, allow_suspect: bool) -> list[Claimed]:
+        token = secrets.token_hex(16)
+        try:
+            return await self._db(
+                self.store.claim,
+                job_id,
+                self.worker,
+                limit,
+                self._prepare,
+                allow_suspect=allow_suspect,
+                token=token,
+            )
+        except (DatabaseError, InterfaceError) as error:
+            # If it was committed all the same, nobody knows what it holds: asked again, the next
+            # records would come, and these would wait for a lease that nobody lets go.
+            logger.warning("a claim failed: %s", error)
+            await self._db(self.store.disconnect)
+            await self._patiently(self.store.abandon, token)
+            return []
 
     def _prepare(self, record: Claimed) -> None:
         """Runs in the database thread, inside the claim's transaction."""
@@ -455,11 +469,6 @@ class Slice:
                 await self._patiently(self.store.drop_leases, rest)
             if status is None or not status.is_runnable:
                 await self._return_unsent(partial(_is_of, job_id))
-
-
-def _disconnect() -> None:
-    """Close this thread's connection: `connection` stands for another one in each thread."""
-    connection.close()
 
 
 def _is_of(job_id: int, record: Claimed) -> bool:

@@ -6,11 +6,12 @@ repeat after an answer was lost.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from jobs.engine import claiming, reclaiming, settling
 from jobs.engine.claiming import LEASE, Prepare
@@ -28,8 +29,9 @@ class Store:
         self.clock = clock or DatabaseClock()
 
     def disconnect(self) -> None:
-        """Close this thread's connection; the next call makes another one."""
-        connection.close()
+        """Close this thread's connection, also a broken one; the next call makes another."""
+        with suppress(DatabaseError, InterfaceError):
+            connection.close()
 
     # --- time -------------------------------------------------------------------------------
     def sync_clock(self) -> None:
@@ -44,7 +46,14 @@ class Store:
 
     # --- records ----------------------------------------------------------------------------
     def claim(
-        self, job_id: int, worker: str, limit: int, prepare: Prepare, *, allow_suspect: bool
+        self,
+        job_id: int,
+        worker: str,
+        limit: int,
+        prepare: Prepare,
+        *,
+        allow_suspect: bool,
+        token: str = "",
     ) -> list[Claimed]:
         return claiming.claim(
             self.dialect,
@@ -52,6 +61,7 @@ class Store:
             worker=worker,
             limit=limit,
             allow_suspect=allow_suspect,
+            token=token,
             prepare=prepare,
             now=self.clock.now(),
             monotonic=self.clock.monotonic(),
@@ -75,6 +85,10 @@ class Store:
 
     def give_back(self, token: str, job_id: int, numbers: Sequence[int], sent: set[int]) -> None:
         reclaiming.give_back(self.dialect, token, job_id, numbers, sent, self.clock.now())
+
+    def abandon(self, token: str) -> None:
+        """Undo a claim of which nobody knows whether it was committed; nothing of it was sent."""
+        reclaiming.abandon(self.dialect, token, self.clock.now())
 
     def drop_leases(self, tokens: Sequence[str]) -> None:
         """Delete leases whose records are all settled or given back."""
