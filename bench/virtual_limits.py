@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from jobs.engine.lane import Lane
 from jobs.engine.limits import Limits, SharedState, take
@@ -54,7 +55,7 @@ class Run:
     slices: int = 1
     seconds: float = 120.0
     changes: tuple[tuple[float, int], ...] = ()
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     deaths: tuple[tuple[float, int], ...] = ()  # after seconds, slice
     teams: tuple[int, ...] = (1,)
     seed: int = 1
@@ -66,7 +67,9 @@ class Run:
     refused: Counter[int] = field(default_factory=Counter)
     by_team: Counter[int] = field(default_factory=Counter)
     used_tokens: list[tuple[float, int, int]] = field(default_factory=list)
+    in_flight: int = 0
     most_in_flight: int = 0
+    sent_by: Counter[tuple[str, int]] = field(default_factory=Counter)  # slice, second
     whys: Counter[str] = field(default_factory=Counter)
     state: SharedState = field(default_factory=SharedState)
     now: float = BEGIN
@@ -106,10 +109,12 @@ class Run:
         return refused / max(1, refused + sum(self.accepted[second] for second in spell))
 
     def seconds_to_level(self, begin: float, end: float, rpm: int) -> float | None:
-        """After how long half a minute uses 95% and has less than 2% refused; None: never."""
-        for second in range(int(begin), int(end) - 30):
-            used = self.used(second, second + 30, rpm)
-            if 0.945 <= used and self.refused_share(second, second + 30) < 0.02:
+        """After how long half a minute, or one of few calls, uses 95% and has less than 4% refused;
+        None: never."""
+        spell = 30 if rpm > 120 else 60
+        for second in range(int(begin), int(end) - spell):
+            used = self.used(second, second + spell, rpm)
+            if used >= 0.945 and self.refused_share(second, second + spell) < 0.04:
                 return second - begin
         return None
 
@@ -184,6 +189,8 @@ class _Slice:
         run.at(run.now + TICK_S * self.rng.uniform(0.98, 1.1), self.tick)
 
     def fill(self) -> None:
+        if len(self.lane.ready) > 8 and len(self.run.teams) == 1:
+            return
         for team in self.run.teams:
             for _ in range(self.lane.room(self.run.now, team)):
                 self.made += 1
@@ -201,6 +208,9 @@ class _Slice:
         while (record := lane.next_to_send(run.now)) is not None:
             outcome = self.provider.ask()
             run.sent.append(run.now)
+            run.sent_by[self.name, int(run.now - BEGIN)] += 1
+            run.in_flight += 1
+            run.most_in_flight = max(run.most_in_flight, run.in_flight)
             run.by_team[record.team_id] += 1
             run.used_tokens.append((run.now, *run.tokens))
             took = run.provider.latency * (1 + run.provider.jitter * self.rng.uniform(-1, 1))
@@ -208,13 +218,13 @@ class _Slice:
                 took *= 0.3
             run.at(run.now + took, partial(self.answer, record, outcome))
             self.fill()
-        run.most_in_flight = max(run.most_in_flight, lane.in_flight)
         slot = lane.next_slot()
         if slot is not None and slot > run.now and not (run.now < self.alarm <= slot):
             self.alarm = slot
             run.at(slot, self.send)
 
     def answer(self, record: Claimed, outcome: Outcome) -> None:
+        self.run.in_flight -= 1
         if self.dead:
             return
         run, lane = self.run, self.lane
@@ -227,21 +237,32 @@ class _Slice:
         self.send()
 
 
-PHASES = (("cold", 240.0, 1), ("doubled", 600.0, 2), ("halved", 240.0, 1))
+# What happens to the provider's limit: a name, and how often the first limit it is.
+PHASES = (("cold", 1), ("doubled", 2), ("halved", 1))
+
+
+def phase_length(rpm: int) -> float:
+    """Seconds in which there are calls enough to tell one in a hundred."""
+    return 600.0 if rpm < 500 else 360.0 if rpm < 5_000 else 180.0
 
 
 def levels(
     rpm: int, kind: str, headers: str, slices: int, *, seed: int = 1
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """From cold, then with the limit doubled, then with it halved: a row of figures for each."""
-    moments = [sum(length for _, length, _ in PHASES[:n]) for n in range(len(PHASES) + 1)]
-    changes = tuple((moments[n], rpm * PHASES[n][2]) for n in range(1, len(PHASES)))
+    length = phase_length(rpm)
+    moments = [n * length for n in range(len(PHASES) + 1)]
+    changes = tuple((moments[n], rpm * PHASES[n][1]) for n in range(1, len(PHASES)))
     run = Run(Provider(rpm, kind, headers), slices, moments[-1], changes, seed=seed).run()
-    rows: list[dict[str, object]] = []
-    for (name, _, times), begin, end in zip(PHASES, moments, moments[1:], strict=False):
+    rows: list[dict[str, Any]] = []
+    for (name, times), begin, end in zip(PHASES, moments, moments[1:], strict=False):
         limit = rpm * times
         level = run.seconds_to_level(begin, end, limit)
-        settled = begin + max(60.0, min(end - begin - 60.0, level or 0.0))
+        # A bucket that was full hides a lower limit until it is empty.
+        felt = next((s for s in range(int(begin), int(end)) if run.refused[s]), int(begin))
+        settled = 60.0 + (felt if name == "halved" else begin)
+        settled = min(end - 60.0, max(settled, begin + (level or 0.0)))
+        settled = end - (end - settled) // 60.0 * 60.0  # whole minutes: some providers count these
         rows.append(
             {
                 "rpm": limit, "kind": kind, "headers": headers, "slices": slices, "phase": name,
@@ -252,23 +273,3 @@ def levels(
             }
         )  # fmt: skip
     return rows
-
-
-def main() -> None:
-    print("  rpm kind     headers     slices phase     used     429  seconds to level")
-    for rpm in (60, 300, 1000, 6000):
-        for kind in ("bucket", "tight", "minutes"):
-            for headers in ("all", "retry-after", "none"):
-                for slices in (1, 2, 4):
-                    for row in levels(rpm, kind, headers, slices):
-                        seconds = row["seconds"]
-                        print(
-                            f"{row['rpm']:5} {row['kind']:8} {row['headers']:11} {row['slices']:6} "
-                            f"{row['phase']:8} {row['used']:6.1%} {row['refused']:7.2%} "
-                            f"{'never' if seconds is None else seconds:>6}",
-                            flush=True,
-                        )
-
-
-if __name__ == "__main__":
-    main()

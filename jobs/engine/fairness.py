@@ -1,10 +1,10 @@
 """Whose turn it is: teams share equally, whatever the sizes of their jobs; within a team the higher
 priority goes first, then the older job."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from jobs.engine.records import JobHead
+from jobs.engine.records import Claimed, JobHead
 
 
 def next_job(candidates: Sequence[JobHead], held: Mapping[int, int]) -> JobHead | None:
@@ -15,3 +15,46 @@ def next_job(candidates: Sequence[JobHead], held: Mapping[int, int]) -> JobHead 
     for job in candidates:
         by_team[job.team_id] += held.get(job.id, 0)
     return min(candidates, key=lambda job: (by_team[job.team_id], -job.priority, job.id))
+
+
+class Ready:
+    """Records waiting to be sent: teams take turns, so that nobody waits behind another's crowd."""
+
+    def __init__(self) -> None:
+        self._teams: dict[int, deque[Claimed]] = {}  # the first is next; no queue is empty
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._teams.values())
+
+    def __iter__(self) -> Iterator[Claimed]:
+        return (record for queue in self._teams.values() for record in queue)
+
+    def append(self, record: Claimed) -> None:
+        self._teams.setdefault(record.team_id, deque()).append(record)
+
+    def first(self) -> Claimed:
+        """The next to be sent."""
+        return next(iter(self._teams.values()))[0]
+
+    def pop(self) -> Claimed:
+        """Take the next, and let the next team have its turn."""
+        team = next(iter(self._teams))
+        queue = self._teams.pop(team)
+        record = queue.popleft()
+        if queue:
+            self._teams[team] = queue
+        return record
+
+    def of(self, team: int) -> int:
+        return len(self._teams.get(team, ()))
+
+    def withdraw(self, which: Callable[[Claimed], bool]) -> list[Claimed]:
+        """Take matching records out."""
+        taken = [record for record in self if which(record)]
+        if taken:
+            kept = {
+                team: deque(record for record in queue if not which(record))
+                for team, queue in self._teams.items()
+            }
+            self._teams = {team: queue for team, queue in kept.items() if queue}
+        return taken

@@ -1,21 +1,32 @@
-"""The limits of a connection and model, shared by all slices.
+"""The limits of a connection and model, shared by all slices: what is configured, what the provider's
+headers tell, and the pace that its 429s taught (`jobs.engine.pace`).
 
 `take` is the pure half: given the shared state, what one slice may do until its next tick. The
 store runs it under a lock on the `LimitState` row, so that no number of slices exceeds what is
-configured. A slice takes permits for the near future only; what a dying slice held is lost for one
-tick (requests, tokens) or until its grant runs out (in flight).
+configured.
 
-Buckets hold at most one second's worth: a provider counts its own minute, and a burst saved up over
-a quiet minute is what it answers with 429.
+Requests are handed out as *slots*, the moments at which one call may leave, evenly spaced over all
+slices: there is no burst, and no minute holds more than its share, wherever it begins. A slot that is
+not used in time is void, and so are those of a slice that dies: nothing has to be given back. Tokens
+are drawn from buckets that hold about a second's worth; what a slice did not use goes back at its next
+tick, and what an answer took beyond the estimate is a debt that all slices pay off.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.engine.pace import KEEP, Pace, Seen
+
+# How far ahead slots are handed out: over two ticks, so that a late tick leaves no gap.
+HORIZON_S = 1.0
+# A slot is void when it was not used for so long.
+SLOT_S = 0.5
+# Tokens a bucket holds, in seconds of its limit; single calls may need more.
 BURST_S = 1.0
 # A slice that has not renewed its in-flight grant for so long is gone, and its share free.
-GRANT_S = 10.0
+GRANT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,147 +38,165 @@ class Limits:
     output_tpm: int | None = None
     max_in_flight: int | None = None
 
-    @property
-    def any(self) -> bool:
-        return any(
-            limit is not None
-            for limit in (self.rpm, self.input_tpm, self.output_tpm, self.max_in_flight)
-        )
-
 
 @dataclass(slots=True)
 class Permits:
-    """What a slice may still do: requests and tokens left, calls in flight at most. None: no limit.
+    """What a slice may do. None: no limit.
 
-    Tokens may go below zero, when answers were longer than was thought; then nothing is sent until
-    the bucket has made up for it.
+    `slots` are moments on the database's clock. Tokens may go below zero, when answers were longer
+    than was thought; then nothing is sent until that is made up for.
     """
 
-    requests: float | None = None
+    slots: list[float] | None = None
     input_tokens: float | None = None
     output_tokens: float | None = None
     in_flight: int | None = None
+    rate: float | None = None  # requests/min of all slices together
+    configured: bool = False  # that rate is the connection's own limit, not what was found
+    knocking: bool = False  # the provider lets nobody in; one call at a time asks
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a slice asks for at a tick, what it still holds, and what it saw since the last."""
+
+    want: int  # calls it could send until its next tick but one
+    in_flight: int = 0
+    input_tokens: float | None = None  # held
+    output_tokens: float | None = None
+    input_tokens_each: float = 0.0
+    output_tokens_each: float = 0.0
+    tokens_told: int | None = None  # tokens/min that headers tell
+    told_counts_output: bool = True
+    seen: Seen = field(default_factory=Seen)
 
 
 @dataclass(slots=True)
 class SharedState:
     """What stands in `LimitState.state`. Times are seconds of the database's clock."""
 
-    requests: float = 0.0
     input_tokens: float = 0.0
     output_tokens: float = 0.0
     at: float = 0.0
+    next_slot: float = 0.0
     grants: dict[str, tuple[int, float]] = field(default_factory=dict)  # slice -> (n, until)
+    pace: Pace = field(default_factory=Pace)
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> "SharedState":
         return cls(
-            requests=data.get("requests", 0.0),
             input_tokens=data.get("input_tokens", 0.0),
             output_tokens=data.get("output_tokens", 0.0),
             at=data.get("at", 0.0),
+            next_slot=data.get("next_slot", 0.0),
             grants={k: (v[0], v[1]) for k, v in data.get("grants", {}).items()},
+            pace=Pace.load(data.get("pace", {})),
         )
 
     def dump(self) -> dict[str, Any]:
         return {
-            "requests": self.requests,
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "at": self.at,
+            "next_slot": self.next_slot,
             "grants": {k: list(v) for k, v in self.grants.items()},
+            "pace": self.pace.dump(),
         }
 
 
+def take(
+    state: SharedState, limits: Limits, slice_id: str, ask: Ask, *, now: float, cooldown: float
+) -> Permits:
+    """Move permits from the shared state to a slice, and take in what it saw. Changes `state`.
+
+    `cooldown` is when the shared cool-down ends, 0 if there is none.
+    """
+    pace = state.pace
+    pace.learn(ask.seen, now, cooldown)
+    elapsed = max(0.0, min(now - state.at, 60.0)) if state.at else BURST_S
+    live = {k: v for k, v in state.grants.items() if v[1] > now and k != slice_id}
+    permits = Permits(epoch=pace.epoch, knocking=pace.knocking)
+    permits.rate, permits.configured = _rate(limits, pace, ask)
+    if permits.rate is not None:
+        permits.slots = _slots(state, permits, ask.want, 1 + len(live), now, cooldown)
+    state.input_tokens, permits.input_tokens = _draw(
+        state.input_tokens, limits.input_tpm, elapsed, ask.input_tokens, ask.input_tokens_each,
+        ask.want,
+    )  # fmt: skip
+    state.output_tokens, permits.output_tokens = _draw(
+        state.output_tokens, limits.output_tpm, elapsed, ask.output_tokens, ask.output_tokens_each,
+        ask.want,
+    )  # fmt: skip
+    granted = 0
+    if limits.max_in_flight is not None:
+        free = limits.max_in_flight - sum(grant for grant, _ in live.values())
+        # Never below what is already in flight: those calls cannot be called back.
+        target = max(1, limits.max_in_flight // (1 + len(live)))
+        granted = max(ask.in_flight, min(max(0, free), target))
+        permits.in_flight = granted
+    state.grants = live
+    if ask.want or ask.in_flight:
+        state.grants[slice_id] = (granted, now + GRANT_S)
+    state.at = now
+    return permits
+
+
+def _rate(limits: Limits, pace: Pace, ask: Ask) -> tuple[float | None, bool]:
+    """Requests/min of all slices together, and whether it is what is configured."""
+    found = pace.rate()
+    if ask.tokens_told is not None:
+        each = ask.input_tokens_each + (ask.output_tokens_each if ask.told_counts_output else 0.0)
+        told = KEEP * ask.tokens_told / max(1.0, each)
+        found = told if found is None else min(found, told)
+    if limits.rpm is None:
+        return found, False
+    # A minute has one slot more than spaces, and a slot may be used a little late.
+    own = max(0.5, limits.rpm - 1) * 60.0 / (60.0 + SLOT_S)
+    return (found, False) if found is not None and found < own else (own, True)
+
+
+def _slots(
+    state: SharedState, permits: Permits, want: int, slices: int, now: float, cooldown: float
+) -> list[float]:
+    assert permits.rate is not None
+    pace, interval = state.pace, 60.0 / permits.rate
+    start = max(state.next_slot, now, cooldown)
+    if permits.knocking:
+        start = max(start, pace.knock_at)
+        if not want or start >= now + HORIZON_S:
+            return []
+        pace.knocked = start
+        pace.knock_at = start + max(1.0, 1.5 * pace.round_trip + HORIZON_S)
+        state.next_slot = start + interval
+        pace.hand_out(1, 0.0)
+        return [start]
+    # No more than a fair share at once, or who ticks first takes all.
+    want = min(want, max(1, math.ceil(HORIZON_S / interval / slices)))
+    slots: list[float] = []
+    while len(slots) < want and start < now + HORIZON_S:
+        slots.append(start)
+        start += interval
+    if slots:
+        state.next_slot = start
+        pace.hand_out(len(slots), len(slots) * interval)
+    return slots
+
+
 def _draw(
-    level: float, per_minute: int | None, elapsed: float, held: float | None, want: float
+    level: float, limit: int | None, elapsed: float, held: float | None, each: float, want: int
 ) -> tuple[float, float | None]:
-    """Refill one bucket and move what a slice wants out of it.
+    """Refill one bucket of tokens, put back what a slice held, and let it draw anew.
 
     Returns (what is left in the bucket, what the slice holds now or None if unlimited).
     """
-    if per_minute is None:
+    if limit is None:
         return 0.0, None
-    rate = per_minute / 60.0
-    level = min(level + rate * elapsed, max(1.0, rate * BURST_S))
-    held = held or 0.0
-    # A whole permit is needed to send; debt (held < 0) is paid off first.
-    draw = min(level, max(0.0, want - held))
-    return level - draw, held + draw
-
-
-def take(
-    state: SharedState,
-    limits: Limits,
-    slice_id: str,
-    held: Permits,
-    *,
-    in_flight: int,
-    want: int,
-    input_tokens_each: float,
-    output_tokens_each: float,
-    now: float,
-) -> Permits:
-    """Move permits from the shared state to a slice that would like to send `want` calls before its
-    next tick. Changes `state`; returns all that the slice holds thereafter."""
-    elapsed = max(0.0, min(now - state.at, 60.0)) if state.at else BURST_S
-    live = {k: v for k, v in state.grants.items() if v[1] > now and k != slice_id}
-    fair = 1 + len(live)
-    result = Permits()
-    state.requests, result.requests = _draw(
-        state.requests, limits.rpm, elapsed, held.requests, float(want)
-    )
-    state.input_tokens, result.input_tokens = _draw(
-        state.input_tokens, limits.input_tpm, elapsed, held.input_tokens, want * input_tokens_each
-    )
-    state.output_tokens, result.output_tokens = _draw(
-        state.output_tokens,
-        limits.output_tpm,
-        elapsed,
-        held.output_tokens,
-        want * output_tokens_each,
-    )
-    granted = want + in_flight
-    if limits.max_in_flight is not None:
-        taken = sum(grant for grant, _ in live.values())
-        free = limits.max_in_flight - taken
-        # Never below what is already in flight: those calls cannot be called back.
-        target = max(1, limits.max_in_flight // fair)
-        granted = max(in_flight, min(max(0, free), target))
-        result.in_flight = granted
-    state.grants = live
-    if want or in_flight:
-        state.grants[slice_id] = (granted, now + GRANT_S)
-    state.at = now
-    return result
-
-
-@dataclass(slots=True)
-class Level:
-    """How many calls one slice keeps in flight on one connection and model: grows on success, is cut
-    once for each burst of 429s. The ceiling is the slice's own.
-
-    It starts doubling each round trip, and grows by one each round trip after the first cut.
-    """
-
-    ceiling: int
-    value: float = 8.0
-    cut: bool = False  # has ever been cut: no more doubling
-    quiet_until: float = 0.0  # a 429 before this belongs to the burst already answered for
-    bursts: int = 0  # in a row, for the cool-down where the provider names none
-
-    def succeeded(self) -> None:
-        self.bursts = 0
-        self.value = min(self.ceiling, self.value + (1.0 / self.value if self.cut else 1.0))
-
-    def throttled(self, now: float, retry_after: float | None) -> float:
-        """Take note of a 429 or 529 and return the cool-down in seconds from now."""
-        if now >= self.quiet_until:
-            self.cut = True
-            self.value = max(1.0, self.value / 2)
-            self.bursts += 1
-        cooldown = (
-            retry_after if retry_after is not None else min(60.0, 0.25 * 2 ** (self.bursts - 1))
-        )
-        self.quiet_until = max(self.quiet_until, now + cooldown)
-        return cooldown
+    # A bucket must hold one call, or none would ever leave.
+    burst = max(limit / 60.0 * BURST_S, min(each, limit / 10.0))
+    rate = max(limit / 120.0, limit - 1.5 * burst) / 60.0
+    level = min(level + (held or 0.0) + rate * elapsed, burst)
+    draw = min(level, want * each)
+    if draw < min(each, burst * 0.999):
+        draw = 0.0  # not yet enough for one call
+    return level - draw, draw

@@ -29,7 +29,13 @@ class Claimed:
     system: str = ""
     user: str = ""
     input_tokens: int = 0
-    output_estimate: float = 0.0  # tokens its answer was thought to take when it was sent
+    team_id: int = 0
+    # What its call was thought to take in tokens when it was sent, and when that was (monotonic),
+    # and which cut of the pace was the last known then (jobs.engine.pace).
+    input_estimate: float = 0.0
+    output_estimate: float = 0.0
+    sent_at: float = 0.0
+    epoch: int = 0
     fault: str | None = None  # the row cannot be rendered: fails without a call
 
     @property

@@ -92,6 +92,7 @@ class Slice:
         # Each held by its loop while that is in the middle of something.
         self._ticking, self._claiming, self._settling = (asyncio.Lock() for _ in range(3))
         self._errands: set[asyncio.Task[None]] = set()
+        self._alarm_at = 0.0  # monotonic: the earliest wake-up that is set
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     # --- the session ------------------------------------------------------------------------
@@ -111,7 +112,8 @@ class Slice:
                     if loop.done():
                         loop.result()  # a loop ends only by a fault of ours: raise it
                 now = self.clock.monotonic()
-                if self.jobs or self.calls or self.done:
+                waiting = any(lane.ready for lane in self.lanes.values())
+                if self.jobs or self.calls or self.done or waiting:
                     last_work = now
                 self.stopping = (
                     self.told_to_stop()
@@ -223,22 +225,17 @@ class Slice:
 
     async def _refresh_permits(self) -> None:
         for key, lane in list(self.lanes.items()):
-            now = self.clock.monotonic()
-            if lane.idle(now):
+            if lane.idle(self.clock.monotonic()):
                 del self.lanes[key]
-                continue
-            permits, cooldown = await self._patiently(
-                self.store.take_permits,
-                key,
-                lane.limits,
-                self.worker,
-                lane.permits,
-                in_flight=lane.in_flight,
-                want=lane.want(),
-                input_tokens_each=lane.input_tokens_each,
-                output_tokens_each=lane.output_tokens_each,
-            )
-            lane.refill(permits, cooldown, self.clock.now(), self.clock.monotonic())
+            else:
+                await self._refresh_lane(key, lane)
+
+    async def _refresh_lane(self, key: tuple[int, str], lane: Lane) -> None:
+        ask = lane.ask()
+        permits, cooldown = await self._patiently(
+            self.store.take_permits, key, lane.limits, self.worker, ask
+        )
+        lane.refill(permits, ask, cooldown, self.clock.now(), self.clock.monotonic())
 
     def _detail(self, now: float) -> dict[str, Any]:
         jobs: dict[str, int] = defaultdict(int)
@@ -281,7 +278,7 @@ class Slice:
 
     def _room(self, job: JobHead, now: float) -> int:
         lane = self.lanes.get((job.connection_id, job.model))
-        return FIRST_CLAIM if lane is None else lane.room(now)
+        return FIRST_CLAIM if lane is None else lane.room(now, job.team_id)
 
     async def _claim_for(self, job: JobHead) -> None:
         now = self.clock.monotonic()
@@ -304,7 +301,11 @@ class Slice:
             if record.fault is not None:
                 self._finish(plan.unrendered(record))
             else:
+                record.team_id = plan.team_id
                 self._lane_of(plan).ready.append(record)
+        for key, lane in list(self.lanes.items()):
+            if lane.permits is None:
+                await self._refresh_lane(key, lane)
 
     async def _claimed(self, job_id: int, limit: int, *, allow_suspect: bool) -> list[Claimed]:
         token = secrets.token_hex(16)
@@ -391,6 +392,14 @@ class Slice:
                 call.add_done_callback(partial(self._called, lane))
             if lane.hungry():
                 self._claim.set()
+            self._send_later(lane.next_slot(), now)
+
+    def _send_later(self, slot: float | None, now: float) -> None:
+        """Wake up when the next call may leave; one alarm is enough, the earliest."""
+        if slot is None or slot <= now or now < self._alarm_at <= slot:
+            return
+        self._alarm_at = slot
+        asyncio.get_running_loop().call_later(slot - now, self._send)
 
     def _called(self, lane: Lane, call: asyncio.Task[None]) -> None:
         record = self.calls.pop(call)
@@ -408,10 +417,10 @@ class Slice:
             self.transport, plan.endpoint, plan.call_of(record), plan.timeout
         )
         now = self.clock.monotonic()
-        lane.answered(record, outcome)
+        lane.answered(record, outcome, now)
         cooldown = 0.0
         if outcome.failure is not None and POLICIES[outcome.failure].action is Action.WAIT:
-            cooldown = lane.throttled(now, outcome.hints.retry_after)
+            cooldown = lane.throttled(record, now, outcome.hints.retry_after)
             if lane.should_tell():
                 until = self.clock.now() + timedelta(seconds=cooldown)
                 self._errand(self._patiently(self.store.cool_down, plan.lane, until))

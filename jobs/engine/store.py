@@ -18,7 +18,7 @@ from jobs.engine.claiming import LEASE, Prepare
 from jobs.engine.clock import Clock, DatabaseClock
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import dialect_of
-from jobs.engine.limits import Limits, Permits, SharedState, take
+from jobs.engine.limits import Ask, Limits, Permits, SharedState, take
 from jobs.engine.records import Claimed, JobHead, Settlement
 from jobs.models import JobStatus, StatusReason, Worker
 
@@ -169,16 +169,7 @@ class Store:
 
     # --- limits -----------------------------------------------------------------------------
     def take_permits(
-        self,
-        lane: tuple[int, str],
-        limits: Limits,
-        slice_id: str,
-        held: Permits,
-        *,
-        in_flight: int,
-        want: int,
-        input_tokens_each: float,
-        output_tokens_each: float,
+        self, lane: tuple[int, str], limits: Limits, slice_id: str, ask: Ask
     ) -> tuple[Permits, datetime | None]:
         """Permits until the next tick, and the end of the shared cool-down if there is one."""
         now = self.clock.now()
@@ -189,26 +180,22 @@ class Store:
                 "WHERE connection_id = %s AND model = %s" + self.dialect.lock(),
                 lane,
             )
-            row_id, raw, cooldown = cursor.fetchone()
-            if not limits.any:
-                return Permits(), _aware(cooldown)
+            row_id, raw, until = cursor.fetchone()
+            cooldown = _aware(until)
             state = SharedState.load(orjson.loads(raw) if isinstance(raw, str) else raw)
             permits = take(
                 state,
                 limits,
                 slice_id,
-                held,
-                in_flight=in_flight,
-                want=want,
-                input_tokens_each=input_tokens_each,
-                output_tokens_each=output_tokens_each,
+                ask,
                 now=now.timestamp(),
+                cooldown=cooldown.timestamp() if cooldown else 0.0,
             )
             cursor.execute(
                 "UPDATE jobs_limitstate SET state = %s, updated_at = %s WHERE id = %s",
                 [orjson.dumps(state.dump()).decode(), self.dialect.time(now), row_id],
             )
-            return permits, _aware(cooldown)
+            return permits, cooldown
 
     def cool_down(self, lane: tuple[int, str], until: datetime) -> None:
         """Hold back all slices on this lane until then; never shortens a longer cool-down."""

@@ -7,6 +7,7 @@ headers"; the suffix-less names are OpenRouter's and the older IETF drafts'.
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -82,8 +83,11 @@ def rate_hints(headers: Mapping[str, str]) -> RateHints:
     if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
         return _hints(headers, "x-ratelimit-{}-requests", "x-ratelimit-{}-tokens")
     if "anthropic-ratelimit-requests-limit" in headers:
-        return _hints(
-            headers, "anthropic-ratelimit-requests-{}", "anthropic-ratelimit-input-tokens-{}"
+        return replace(
+            _hints(
+                headers, "anthropic-ratelimit-requests-{}", "anthropic-ratelimit-input-tokens-{}"
+            ),
+            tokens_cover_output=False,
         )
     if "x-ratelimit-limit" in headers:
         return _hints(headers, "x-ratelimit-{}", None)

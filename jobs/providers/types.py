@@ -92,6 +92,7 @@ class RateHints:
     limit_tokens: int | None = None
     remaining_tokens: int | None = None
     reset_tokens: float | None = None
+    tokens_cover_output: bool = True  # the token limit counts input and output together
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from jobs.simulator.limits import Limits
 from jobs.simulator.settings import Settings
 from jobs.simulator.wire import Answer, ApiError, LimitState, Question, Shape
 
+_CODE = "rate_limit_exceeded"
+
 
 def key_of(request: Request) -> str:
     """The key that came with a request, as either vendor's clients send it."""
@@ -45,6 +47,7 @@ class Gate:
             tpm=settings.tpm,
             output_tpm=settings.output_tpm,
             burst=settings.burst_seconds,
+            minutes=settings.limit_minutes,
         )
 
     def let_in(
@@ -68,18 +71,22 @@ class Gate:
         wait, hit, states = self._limits.take(
             question.model, tokens, output if is_anthropic else None
         )
+        told = settings.limit_headers
         if wait > 0:
-            raise _limited(question.model, f"{hit} per min", wait, states)
-        return states
+            raise _limited(question.model, f"{hit} per min", wait if told else None, states)
+        return states if told else {}
 
 
-def _limited(model: str, what: str, wait: float, limits: dict[str, LimitState]) -> ApiError:
+def _limited(model: str, what: str, wait: float | None, limits: dict[str, LimitState]) -> ApiError:
+    """A 429; without `wait` it tells neither how long nor what the limits are."""
+    if wait is None:
+        return ApiError(429, "requests", f"Rate limit reached for {model}.", code=_CODE)
     whole = max(1, -int(-wait // 1))
     return ApiError(
         429,
         "requests",
         f"Rate limit reached for {model} on {what}. Please try again in {wait:.3f}s.",
-        code="rate_limit_exceeded",
+        code=_CODE,
         headers=(("retry-after", str(whole)), ("retry-after-ms", str(int(wait * 1000) + 1))),
         limits=limits,
     )

@@ -1,4 +1,5 @@
-"""Requests and tokens a minute for each model: token buckets, as the vendors keep them."""
+"""Requests and tokens a minute for each model, kept as vendors keep them: in token buckets, or by
+counting in fixed minutes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,22 +33,53 @@ class _Bucket:
         return LimitState(self.per_minute, max(0, int(self.level)), max(0.0, reset))
 
 
+@dataclass(slots=True)
+class _Minute:
+    """Counts in fixed minutes of the clock: all of a minute's may go at its start."""
+
+    per_minute: int
+    level: float
+    at: float  # when the minute under way began
+    left: float = 0.0  # seconds until the next one
+
+    @property
+    def capacity(self) -> float:
+        return float(self.per_minute)
+
+    def refill(self, now: float) -> None:
+        minute = now - now % 60.0
+        if minute > self.at:
+            self.level, self.at = self.capacity, minute
+        self.left = self.at + 60.0 - now
+
+    def wait_for(self, amount: float) -> float:
+        """Seconds until `amount` is there; what is more than fits waits for a full minute."""
+        return self.left if min(amount, self.capacity) > self.level else 0.0
+
+    def state(self) -> LimitState:
+        return LimitState(self.per_minute, max(0, int(self.level)), self.left)
+
+
 class Limits:
-    """Buckets for each model. A limit of 0 is none."""
+    """Buckets, or minutes, for each model. A limit of 0 is none."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock  # seconds, never going back
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
+        self._buckets: dict[tuple[str, str], _Bucket | _Minute] = {}
         self.rpm = 0
         self.tpm = 0  # OpenAI: input and output; Anthropic: input alone
         self.output_tpm = 0  # Anthropic alone
         self.burst = 60.0
+        self.minutes = False  # fixed minutes instead of buckets
 
-    def set(self, *, rpm: int, tpm: int, output_tpm: int, burst: float) -> None:
+    def set(
+        self, *, rpm: int, tpm: int, output_tpm: int, burst: float, minutes: bool = False
+    ) -> None:
         """New limits; where one changes, its buckets start full."""
-        before = (self.rpm, self.tpm, self.output_tpm, self.burst)
-        if before != (rpm, tpm, output_tpm, burst):
+        before = (self.rpm, self.tpm, self.output_tpm, self.burst, self.minutes)
+        if before != (rpm, tpm, output_tpm, burst, minutes):
             self.rpm, self.tpm, self.output_tpm, self.burst = rpm, tpm, output_tpm, burst
+            self.minutes = minutes
             self._buckets.clear()
 
     def take(
@@ -64,13 +96,13 @@ class Limits:
             ("output-tokens", self.output_tpm, output_tokens or 0),
         ]
         now = self._clock()
-        buckets: list[tuple[str, _Bucket, int]] = []
+        buckets: list[tuple[str, _Bucket | _Minute, int]] = []
         for name, per_minute, amount in wanted:
             if per_minute <= 0 or (name == "output-tokens" and output_tokens is None):
                 continue
             bucket = self._buckets.get((model, name))
             if bucket is None:
-                bucket = _Bucket(per_minute, self.burst, 0.0, now)
+                bucket = self._new(per_minute, now)
                 bucket.level = bucket.capacity
                 self._buckets[(model, name)] = bucket
             bucket.refill(now)
@@ -83,3 +115,8 @@ class Limits:
             for _, bucket, amount in buckets:
                 bucket.level -= amount
         return wait, hit if wait > 0 else "", {name: bucket.state() for name, bucket, _ in buckets}
+
+    def _new(self, per_minute: int, now: float) -> _Bucket | _Minute:
+        if self.minutes:
+            return _Minute(per_minute, 0.0, now - now % 60.0)
+        return _Bucket(per_minute, self.burst, 0.0, now)

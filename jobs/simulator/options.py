@@ -27,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tpm", type=int, default=default.tpm, help="tokens a minute and model")
     parser.add_argument("--output-tpm", type=int, default=default.output_tpm)
     parser.add_argument("--burst-seconds", type=float, default=default.burst_seconds)
+    parser.add_argument(
+        "--limit-minutes", action="store_true", help="count in fixed minutes, not in buckets"
+    )
+    parser.add_argument(
+        "--no-limit-headers", dest="limit_headers", action="store_false", help="a bare 429"
+    )
     parser.add_argument("--max-in-flight", type=int, default=default.max_in_flight)
     parser.add_argument("--context-tokens", type=int, default=default.context_tokens)
     parser.add_argument("--prompt-cache", action="store_true")
@@ -47,8 +53,8 @@ def read_settings(options: dict[str, Any]) -> Settings:
     Raises `BadSettingsError`, `UnknownFaultError`, `OSError`, or `ValueError` on what is no JSON.
     """
     named = (
-        "seed latency_ms jitter rpm tpm output_tpm burst_seconds max_in_flight context_tokens "
-        "prompt_cache markers"
+        "seed latency_ms jitter rpm tpm output_tpm burst_seconds limit_minutes limit_headers "
+        "max_in_flight context_tokens prompt_cache markers"
     )
     settings = Settings().changed({name: options[name] for name in named.split()})
     given = str(options["faults"]).strip()

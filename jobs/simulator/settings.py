@@ -23,6 +23,8 @@ class Settings:
     tpm: int = 0
     output_tpm: int = 0
     burst_seconds: float = 60.0  # limits let this much of their minute through at once
+    limit_minutes: bool = False  # count in fixed minutes of the clock instead of in buckets
+    limit_headers: bool = True  # tell limits and Retry-After; without them, a 429 says nothing
     max_in_flight: int = 0
     context_tokens: int = 200_000
     prompt_cache: bool = False  # a system text seen before counts as cached

@@ -26,6 +26,8 @@ def simulator(shared_simulator: SimulatorProcess) -> SimulatorProcess:
         tpm=0,
         output_tpm=0,
         burst_seconds=60,
+        limit_minutes=False,
+        limit_headers=True,
         max_in_flight=0,
         context_tokens=200_000,
     )

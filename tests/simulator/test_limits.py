@@ -118,3 +118,24 @@ def test_it_does_not_count_refused_calls_as_seen_prompts(simulator: SimulatorPro
     for _ in range(3):
         exchange(simulator, request_for(CHAT, "Row 1"))
     assert list(simulator.stats(prompts=True)["prompts"].values()) == [1]
+
+
+def test_it_may_count_in_minutes_of_the_clock_instead(clock: Clock) -> None:
+    counted = Limits(clock)
+    counted.set(rpm=60, tpm=0, output_tpm=0, burst=60, minutes=True)
+    clock.now = 45.0
+    taken = [counted.take("m", 1, None)[0] == 0 for _ in range(61)]
+    assert taken == [True] * 60 + [False]
+    wait, _, states = counted.take("m", 1, None)
+    assert (wait, states["requests"].reset) == (15, 15)
+    clock.now = 60.0
+    assert all(counted.take("m", 1, None)[0] == 0 for _ in range(60))
+
+
+def test_it_may_refuse_without_a_word(simulator: SimulatorProcess) -> None:
+    simulator.set_faults(rpm=1, limit_headers=False)
+    heads = [exchange(simulator, request_for(CHAT, f"Row {n}")).head for n in range(2)]
+    assert heads[1].startswith(b"http/1.1 429")
+    for head in heads:
+        assert b"ratelimit" not in head
+        assert b"retry-after" not in head

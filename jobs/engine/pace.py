@@ -1,0 +1,281 @@
+"""How many requests a minute a provider bears, found from its answers and shared by all slices.
+
+Calls in flight cannot be what is regulated: a quick provider with a small limit is over it with two
+calls in flight. So the first 429 gives way to a *pace*, in requests a minute, which slices hand out
+evenly (`jobs.engine.limits`):
+
+- Until a 429 there is no pace: calls in flight double with each round trip.
+- A burst of 429s is one cut, whatever its size, to a little below what was really let in. What was
+  sent before a slice knew of the cut belongs to the burst: each cut begins a new epoch, and each call
+  carries the epoch it was sent in.
+- There the pace rests until the 429s are earned back, each by a hundred calls and some; then it tries
+  for more, doubling its step: a limit that was raised is found in seconds once it tries.
+- After a burst that shut everybody out, one call knocks at a time, until one is let in. A door that
+  stayed shut for seconds is one that counts in fixed minutes: there, what was let in during the last
+  minute is the limit. Otherwise the share that was let in, times the pace, is.
+- Headers that tell a limit set the pace at once, and again when they tell another.
+
+Pure: times are parameters, in seconds of the database's clock. `Pace` stands in `LimitState.state`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+# Below this nobody begins to search, requests/min.
+FLOOR = 60.0
+# Above this there is no limit worth a pace.
+BOUNDLESS = 1_000_000.0
+# Of all calls, so many may be spent on 429s to learn whether the limit was raised.
+COST = 0.006
+REST_S = (15.0, 300.0)  # shortest and longest rest below a known limit
+REST_TOLD_S = 1_800.0  # where headers tell the limit, there is little to find
+KEEP = 0.98  # of what was let in, the pace after a cut
+CUT = 0.7  # where too few calls were seen to tell the share that is let in
+ENOUGH = 20  # calls that tell a share
+FIRST_STEP = 0.02  # of the pace; it doubles each `STEP_S`, or two round trips if they take longer
+STEP_S = 3.0
+STEP_CALLS = 8
+MINUTES_STEP_S = 20.0  # where fixed minutes are counted, and the end of one tells at once
+# A single 429 among many says little of a limit, some providers shed load at random: no pace is found
+# before some came at once.
+SICK, SICK_OF = 0.27, 16
+COLD_S = 30.0  # after the first 429, what is spent on finding a level at all is not owed
+NEAR = 1.08  # between a pace that passed and one that was refused: no need to know better
+SEARCH = 1.5  # the factor of one step of a search: where only a lower bound is known
+SEARCH_CALLS = 4  # a step takes so many calls, and a round trip
+SHUT_S = 3.0  # shut for so long, or told to wait so long, means counted in minutes
+LONG_S = 20.0  # an epoch so long tells the limit by its mean
+_BIN_S = 2.0
+_BINS = 30  # a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a slice saw on one connection and model since it last told."""
+
+    epoch: int = 0  # what it knew of when it sent the calls counted in `passed` and `refused`
+    accepted: int = 0  # let in, all of them
+    passed: int = 0  # of them, sent in `epoch`
+    refused: int = 0  # answered with 429 or 529, sent in `epoch`
+    late: int = 0  # the same, sent before: of a burst that was answered for
+    retry_after: float | None = None  # the longest told
+    round_trip: float | None = None  # seconds, mean
+    limit: int | None = None  # requests/min as told by headers
+
+
+@dataclass(slots=True)
+class Pace:
+    base: float | None = None  # requests/min right after the last cut; None: no limit known
+    searching: bool = False  # `base` is a lower bound, and the limit may be far above
+    handed: float = 0.0  # seconds' worth of calls handed out since the cut
+    steps: float = 0.0  # made upwards since then
+    owed: float = 0.0  # 429s not yet earned back
+    since: float = 0.0  # when the first pace was found
+    # Between a pace that passed (0: none known) and one that was refused, while that is narrowed down.
+    good: float = 0.0
+    bad: float = 0.0
+    quiet: int = 0  # calls let in at this pace, none refused
+    epoch: int = 0
+    opened: float = 0.0  # when calls could leave again after the last cut
+    passed: int = 0  # in this epoch
+    refused: int = 0
+    sick: float = 0.0  # the share of 429s among the latest calls
+    shut_since: float = 0.0  # the first cut since which nobody was let in; 0: somebody was
+    knock_at: float = 0.0
+    knocked: float = 0.0  # when the last one did
+    minutes: bool = False  # the provider counts in fixed minutes, as it seems
+    turn: float = 0.0  # when such a minute began, seen from its end; 0: not known
+    told: int | None = None  # by headers, requests/min
+    round_trip: float = 0.5
+    bins: list[list[int]] = field(default_factory=list)  # [time / _BIN_S, calls let in]
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> "Pace":
+        return cls(**{key: value for key, value in data.items() if key in _NAMES})
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+    # --- what it is -------------------------------------------------------------------------
+    def rate(self) -> float | None:
+        """Requests/min now; None: no limit known."""
+        if self.base is None:
+            return None
+        if self.searching:
+            return float(min(BOUNDLESS, self.base * SEARCH ** min(40.0, self.steps)))
+        if self.steps <= 0:
+            return self.base
+        grown = 1 + FIRST_STEP * 2 ** min(40.0, self.steps)
+        return float(min(BOUNDLESS, self.base / KEEP * grown))
+
+    def hand_out(self, calls: int, seconds: float) -> None:
+        """Take note of calls that may leave, and of the time that they take up."""
+        self.owed = max(-1.0, self.owed - COST * calls)
+        self.handed += seconds
+        if self.searching:
+            step = max(1.0, self.round_trip + 0.5)
+            self.steps += min(seconds / step, calls / SEARCH_CALLS)
+            self._forget()
+            return
+        if self.bad:
+            return
+        shortest, longest = REST_S
+        if self.told is not None and self.base is not None and self.base >= 0.9 * self.told:
+            if self.handed > (longest if self.owed > 0 else shortest):
+                self.base = max(self.base, KEEP * self.told)
+            shortest = longest = REST_TOLD_S
+        if self.handed > (longest if self.owed > 0 else shortest):
+            self.owed = min(0.0, self.owed)
+            step = MINUTES_STEP_S if self.turn else STEP_S
+            self.steps += min(seconds / max(step, 2 * self.round_trip), calls / STEP_CALLS)
+            if FIRST_STEP * 2**self.steps >= 1.0:
+                # Twice what was known, and still let in: that is known now.
+                self.base, self.steps = self.rate(), 0.01
+                self._forget()
+
+    def _forget(self) -> None:
+        """What no provider allows is no limit."""
+        if (self.rate() or 0.0) >= BOUNDLESS:
+            self.base, self.searching, self.steps, self.since = None, False, 0.0, 0.0
+
+    @property
+    def knocking(self) -> bool:
+        """Nobody was let in since the last cut, and a herd would be sent away again."""
+        return self.shut_since > 0 and self.passed == 0 and (self.minutes or self.refused > 0)
+
+    # --- what it learns ---------------------------------------------------------------------
+    def learn(self, seen: Seen, now: float, reopens: float) -> None:
+        """Take in what a slice saw. `reopens` is when the shared cool-down ends."""
+        self._count(seen.accepted, now)
+        if seen.round_trip is not None:
+            self.round_trip += 0.2 * (seen.round_trip - self.round_trip)
+        if seen.limit is not None and seen.limit != self.told:
+            self._heed(seen.limit, now)
+        if not (self.searching or self.base is None) and now - self.since > COLD_S:
+            self.owed += seen.refused + seen.late
+        if self.searching and self.shut_since:
+            # What others saw let in before everybody was shut out.
+            self.base = max(self.base or FLOOR, self._recent(now))
+        if seen.epoch != self.epoch:
+            return  # sent before the slice knew of the cut: of that burst
+        self.passed += seen.passed
+        self.refused += seen.refused
+        if seen.passed and self.shut_since:
+            # Let in again. After a long wait, a minute's worth is all there is to find.
+            self.searching = self.searching and not self.minutes
+            self._turn(now)
+            self.shut_since, self.refused = 0.0, seen.refused
+        well = 1 - 1 / SICK_OF
+        self.sick = 1 - (1 - self.sick * well**seen.passed) * well**seen.refused
+        self.quiet = 0 if seen.refused else self.quiet + seen.passed
+        if self.bad and self.base:
+            calls = self.base / 60.0 * (2 * self.round_trip + 1.0)
+            if self.quiet >= max(ENOUGH, calls):
+                self.good = self.base
+                self._narrow()
+        if seen.refused and not self._is_noise():
+            self._cut(seen, now, max(now, reopens))
+
+    def _is_noise(self) -> bool:
+        shut = self.shut_since > 0 and not self.passed
+        return not shut and (self.base is None or self.searching) and self.sick < SICK
+
+    def _heed(self, limit: int, now: float) -> None:
+        self.told = limit
+        self.since = self.since or now
+        self.bad = self.good = 0.0
+        self.base = max(1.0, KEEP * limit)
+        self.searching, self.shut_since = False, 0.0
+        self._begin(now, now)  # what is on its way now says nothing of it
+
+    def _cut(self, seen: Seen, now: float, reopens: float) -> None:
+        if self.shut_since and not self.passed:
+            self._stay_shut(now, reopens)
+            return
+        self.minutes = (seen.retry_after or 0.0) >= SHUT_S
+        before, recent = self.rate(), self._recent(now)
+        if before is None:
+            self.base, self.searching, self.since = max(FLOOR, recent), True, now
+        else:
+            self._lower(before, now, recent)
+        self._begin(now, reopens)
+        self.shut_since = now
+
+    def _lower(self, before: float, now: float, recent: float) -> None:
+        seen, spell = self.passed + self.refused, now - self.opened
+        share = self.passed / seen
+        if self.minutes or self.turn:
+            limit, self.good, self.bad = max(recent, 0.3 * before), 0.0, 0.0
+        elif self.searching:
+            limit, self.good, self.bad = before / SEARCH, 0.0, before
+        elif self.good or self.steps > 0:
+            # Something passed before that: the limit lies between.
+            self.good, self.bad = self.good or self.base or FLOOR, before
+            self._narrow()
+            return
+        elif spell >= LONG_S:
+            mean = recent if spell >= 60 else self.passed * 60.0 / spell
+            limit, self.bad = min(before * share, mean), 0.0
+        else:
+            # It was cut a moment ago and is refused again: the limit lies far below.
+            limit = before * (max(share, 0.4) if seen >= ENOUGH else CUT)
+            self.bad = before
+        self.searching = False
+        self.base = max(1.0, KEEP * min(before, limit))
+
+    def _narrow(self) -> None:
+        self.quiet = 0
+        if self.bad / self.good > NEAR:
+            self.base = math.sqrt(self.good * self.bad)
+        else:
+            self.base, self.good, self.bad = self.good, 0.0, 0.0
+
+    def _stay_shut(self, now: float, reopens: float) -> None:
+        """A knock was answered with no: the pace is not at fault, the door is shut."""
+        self._begin(now, reopens)
+        self.refused = 1
+        if now - self.shut_since < SHUT_S:
+            return
+        if not self.minutes and not self.searching and self.base is not None:
+            self.base = min(self.base, max(self._recent(now), 0.3 * self.base))
+        self.minutes = True
+        if self.turn and not self._is_turn(self.knocked):
+            self.knock_at = max(reopens, now + (self.turn - now) % 60.0)
+
+    def _is_turn(self, moment: float) -> bool:
+        away = (moment - self.turn) % 60.0
+        return min(away, 60.0 - away) <= 2 * SHUT_S
+
+    def _turn(self, now: float) -> None:
+        """Somebody was let in: after a long wait, a new minute has begun."""
+        if self.minutes:
+            self.turn = self.knocked
+        elif self.turn and not self._is_turn(now):
+            self.turn = 0.0
+
+    def _begin(self, now: float, reopens: float) -> None:
+        self.epoch += 1
+        self.passed = self.refused = 0
+        self.handed = self.steps = 0.0
+        self.opened = reopens
+        self.quiet, self.sick = 0, 0.0
+        self.knock_at = reopens
+
+    # --- the last minute --------------------------------------------------------------------
+    def _count(self, accepted: int, now: float) -> None:
+        key = int(now // _BIN_S)
+        if accepted:
+            if self.bins and self.bins[-1][0] >= key:
+                self.bins[-1][1] += accepted
+            else:
+                self.bins.append([key, accepted])
+        while self.bins and self.bins[0][0] <= key - _BINS:
+            del self.bins[0]
+
+    def _recent(self, now: float) -> float:
+        return float(sum(count for _, count in self.bins))
+
+
+_NAMES = frozenset(one.name for one in fields(Pace))
