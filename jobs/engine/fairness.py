@@ -45,6 +45,10 @@ class Ready:
             self._teams[team] = queue
         return record
 
+    @property
+    def teams(self) -> int:
+        return len(self._teams)
+
     def of(self, team: int) -> int:
         return len(self._teams.get(team, ()))
 

@@ -18,7 +18,7 @@ CEILING = 256
 # Records claimed ahead of sending: enough to bridge one claim, few enough to give back.
 LOOKAHEAD = 64
 FIRST_CLAIM = 16
-# Records of a team that may always wait here, whatever the others have waiting.
+# Records of a team that may always wait here at least, whatever the others have waiting.
 TEAM_LOOKAHEAD = 2
 # What an answer is thought to be before the first one came, tokens.
 FIRST_GUESS_OUTPUT = 200.0
@@ -87,7 +87,8 @@ class Lane:
         room = self.lookahead() - len(self.ready)
         if not self.rationed:
             room += self.capacity() - self.in_flight
-        return max(0, room, TEAM_LOOKAHEAD - self.ready.of(team))
+        share = max(TEAM_LOOKAHEAD, self.lookahead() // (1 + self.ready.teams))
+        return max(0, room, share - self.ready.of(team))
 
     def hungry(self) -> bool:
         return len(self.ready) < self.lookahead() / 2
