@@ -142,10 +142,11 @@ WORKERS = env.int("WORKERS", default=os.cpu_count() or 2)
 # What a worker holds is taken back when it was silent for so long; it renews its hold seven times in
 # that time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=20)
-# A slice leaves after SLICE_SECONDS; the queue's timeout lies well above that and its retry above
-# what a message can wait behind others (retry > timeout * (1 + ceil((queue_limit + bulk) / 1))).
+# A slice leaves after SLICE_SECONDS; held up by long calls, at most two more of them and ten minutes
+# later. The queue's timeout lies well above that, and its retry above what a message can wait behind
+# others (retry > timeout * (1 + ceil((queue_limit + bulk) / 1))).
 SLICE_SECONDS = env.int("SLICE_SECONDS", default=240)
-_TASK_TIMEOUT = 1200
+_TASK_TIMEOUT = 3 * SLICE_SECONDS + 1200
 _QUEUE = {
     "queue_limit": 1,
     "bulk": 1,

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.engine.plan import LONGEST_CALL_S
 from jobs.errors import FieldError
 
 MAX_TOKENS = 1_000_000
-# The longest a call may take. A slice must be able to wait for its last call before the queue ends
-# its task (`_TASK_TIMEOUT` in the settings).
-MAX_TIMEOUT_S = 600
 # (lowest, highest, whole number?)
 _NUMBERS: dict[str, tuple[float, float, bool]] = {
     "max_tokens": (1, MAX_TOKENS, True),
@@ -18,7 +16,7 @@ _NUMBERS: dict[str, tuple[float, float, bool]] = {
     "seed": (0, 2**31, True),
     "frequency_penalty": (-2, 2, False),
     "presence_penalty": (-2, 2, False),
-    "timeout": (1, MAX_TIMEOUT_S, False),  # seconds for one call
+    "timeout": (1, LONGEST_CALL_S, False),  # seconds for one call
 }
 _EFFORTS = ("minimal", "low", "medium", "high")
 NAMES = (*_NUMBERS, "stop", "reasoning_effort")

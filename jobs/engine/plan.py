@@ -37,6 +37,9 @@ STALE_S = 15.0
 # Reserved for the answer where the job sets no max tokens: what the wire formats send by default.
 DEFAULT_MAX_TOKENS = 4096
 DEFAULT_TIMEOUT_S = 300.0
+# What a job may set. A slice waits for its last calls before the queue ends its task: `_TASK_TIMEOUT`
+# in the settings lies above three lives of a slice and this.
+LONGEST_CALL_S = 600.0
 # Of a raw body kept for a person to read; an answer larger than this is cut, and says so.
 KEPT_BODY_CHARS = 200_000
 

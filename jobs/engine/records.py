@@ -1,12 +1,16 @@
 """The values that pass between the store and a slice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
+from jobs.failures import FailureClass
 from jobs.models import AttemptOutcome, DueReason, Purpose, RecordStatus, StatusReason
+from jobs.providers.formats import fingerprint
 from jobs.providers.types import Usage
+
+UNSTORABLE = "The database refused to store what came back; it is not kept."
 
 
 @dataclass(slots=True)
@@ -66,6 +70,35 @@ class Settlement:
     pause: StatusReason | None = None
     # The attempt; None where no call was made (a row that cannot be rendered).
     attempt: "AttemptLine | None" = None
+
+    def without_what_was_answered(self) -> "Settlement":
+        """The same as a failure that any database takes: nothing in it was written by a provider.
+        What the call cost stays."""
+        failure = FailureClass.UNKNOWN
+        line = self.attempt and replace(
+            self.attempt,
+            outcome=AttemptOutcome.FAILED,
+            model_returned="",
+            provider_request_id="",
+            failure_class=failure.value,
+            message=UNSTORABLE,
+            usage=replace(self.attempt.usage, raw=""),
+            request=None,
+            answer=None,
+        )
+        return replace(
+            self,
+            status=RecordStatus.FAILED,
+            uses_try=True,
+            output=None,
+            model="",
+            failure_class=failure.value,
+            fingerprint=fingerprint(failure, UNSTORABLE),
+            message=UNSTORABLE,
+            not_before=None,
+            due=None,
+            attempt=line,
+        )
 
 
 @dataclass(slots=True)

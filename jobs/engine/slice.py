@@ -19,15 +19,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 
 from jobs.engine.claiming import LEASE
 from jobs.engine.fairness import next_job
 from jobs.engine.lane import FIRST_CLAIM, Lane
-from jobs.engine.plan import STALE_S, CannotRun, Plan, make_plan
+from jobs.engine.plan import LONGEST_CALL_S, STALE_S, CannotRun, Plan, make_plan
 from jobs.engine.records import Claimed, JobHead, Settlement
 from jobs.engine.store import Store
 from jobs.failures import POLICIES, Action
+from jobs.models import JobStatus
 from jobs.providers.dialogue import ask
 from jobs.providers.transport import Transport
 
@@ -98,7 +99,7 @@ class Slice:
     # --- the session ------------------------------------------------------------------------
     async def run(self) -> None:
         """Work until there is none, the slice's life is over, or it is told to stop."""
-        born = last_work = self.clock.monotonic()
+        came = born = last_work = self.clock.monotonic()
         self.beaten = born - self.tuning.heartbeat
         await self._patiently(self.store.sync_clock)
         loops = [
@@ -122,8 +123,11 @@ class Slice:
                 )
                 if self.stopping:
                     await self._patiently(self.on_leave)
-                    if not self.told_to_stop() and not await self._emptied():
-                        # Answers under way are worth more than a timely end: work on, leave later.
+                    # Answers under way are worth more than a timely end: work on, leave later. But
+                    # not for ever, or the queue ends this task with calls in flight.
+                    overdue = now - came > 2 * self.tuning.life
+                    patience = LONGEST_CALL_S if overdue else self.tuning.grace
+                    if not self.told_to_stop() and not await self._emptied(patience):
                         self.stopping, born = False, self.clock.monotonic()
         finally:
             # Also after a fault of ours: what was answered is written, what was not sent goes back.
@@ -136,10 +140,10 @@ class Slice:
             await self._db(self.store.disconnect)
             self._thread.shutdown()
 
-    async def _emptied(self) -> bool:
-        """Whether the calls in flight ended within the grace time, with no new ones sent."""
+    async def _emptied(self, patience: float) -> bool:
+        """Whether the calls in flight ended within so many seconds, with no new ones sent."""
         await self._return_all_unsent()
-        until = self.clock.monotonic() + self.tuning.grace
+        until = self.clock.monotonic() + patience
         while self.calls and not self.told_to_stop() and self.clock.monotonic() < until:
             await asyncio.wait(list(self.calls), timeout=0.2)
         return not self.calls
@@ -419,7 +423,12 @@ class Slice:
         now = self.clock.monotonic()
         lane.answered(record, outcome, now)
         cooldown = 0.0
-        if outcome.failure is not None and POLICIES[outcome.failure].action is Action.WAIT:
+        action = None if outcome.failure is None else POLICIES[outcome.failure].action
+        if action is Action.PAUSE:
+            # Going on is pointless: nothing more of the job leaves while the pause is written.
+            self.resting[record.job_id] = now + 2 * self.tuning.tick
+            self._errand(self._return_unsent(partial(_is_of, record.job_id)))
+        elif action is Action.WAIT:
             cooldown = lane.throttled(record, now, outcome.hints.retry_after)
             if lane.should_tell():
                 until = self.clock.now() + timedelta(seconds=cooldown)
@@ -469,15 +478,39 @@ class Slice:
                 by_lease[settlement.lease].append(settlement.n)
             # Struck off only when it is written: until then the lease is renewed.
             ended = [t for t, ns in by_lease.items() if self.leases[t][1] <= set(ns)]
-            status = await self._patiently(
-                self.store.settle, job_id, self.worker, settlements, ended
-            )
+            status = await self._settle_all(job_id, settlements, ended)
             emptied = [t for lease in by_lease.items() for t in self._settled(*lease)]
             rest = sorted(set(emptied) - set(ended))
             if rest:  # their other records were given back while this was written
                 await self._patiently(self.store.drop_leases, rest)
             if status is None or not status.is_runnable:
                 await self._return_unsent(partial(_is_of, job_id))
+
+    async def _settle_all(
+        self, job_id: int, settlements: list[Settlement], ended: list[str]
+    ) -> JobStatus | None:
+        """Write a batch; where the database refuses what is in it, by halves, down to the one that
+        cannot be stored, which fails in words that can. The others are not lost with it."""
+        written = await self._patiently(self._try_to_settle, job_id, settlements, ended)
+        if not isinstance(written, DatabaseError):
+            return written
+        if len(settlements) > 1:
+            middle = len(settlements) // 2
+            await self._settle_all(job_id, settlements[:middle], [])
+            return await self._settle_all(job_id, settlements[middle:], ended)
+        (refused,) = settlements
+        logger.error("row %s of job %s cannot be stored: %s", refused.n, job_id, type(written))
+        marked = [refused.without_what_was_answered()]
+        return await self._patiently(self.store.settle, job_id, self.worker, marked, ended)
+
+    def _try_to_settle(
+        self, job_id: int, settlements: list[Settlement], ended: list[str]
+    ) -> JobStatus | DatabaseError | None:
+        """Runs in the database thread. Returns the error of a value that no repetition mends."""
+        try:
+            return self.store.settle(job_id, self.worker, settlements, ended)
+        except (DataError, IntegrityError) as error:
+            return error
 
 
 def _is_of(job_id: int, record: Claimed) -> bool:

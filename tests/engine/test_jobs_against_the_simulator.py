@@ -119,7 +119,8 @@ def test_it_pauses_at_once_when_going_on_is_pointless(fault: str, reason: str, c
         assert job.pending == 200
         # No row lost an attempt to it.
         assert not Record.objects.filter(job_id=job.pk, tries__gt=0).exists()
-        assert simulator.stats()["models"][MODEL]["calls"] < 100
+        # What was in flight when the first answer came, and no more.
+        assert simulator.stats()["models"][MODEL]["calls"] <= 16
         simulator.set_faults({})
         job_resume(actor=cast.actor(cast.alice), job=job)
         job = run_job(job)
