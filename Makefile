@@ -2,12 +2,13 @@
 PORT ?= 8000
 SIMULATOR_PORT ?= 8090
 DATA ?= data
+SEEDS ?= 1000
 PYTHON ?= python3
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin/python
 
-.PHONY: help demo test test-sqlite test-postgresql bench lint setup
+.PHONY: help demo test test-sqlite test-postgresql bench chaos lint setup
 
 help:  ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -38,6 +39,10 @@ test-postgresql: setup
 
 bench: setup  ## measure against bare clients in the same run; writes bench/latest.json
 	$(RUN) -m bench
+
+chaos: setup  ## break everything on purpose, in SEEDS= seeded histories of the engine
+	TEST_DB=sqlite $(RUN) -m tests.simulation --seeds $(SEEDS)
+	TEST_DB=postgresql $(RUN) -m tests.simulation --seeds $$(( ($(SEEDS) + 9) / 10 ))
 
 lint: setup  ## check style and types
 	.venv/bin/ruff check .
