@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from jobs import queue
 from jobs.datasets.leftovers import remove_leftovers
-from jobs.engine.counters import close_if_done
-from jobs.engine.expanding import cancel_chunk
+from jobs.engine.counters import close_if_done, lock_job
+from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
 from jobs.engine.reclaiming import reclaim_expired
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.store import Store
@@ -23,6 +23,7 @@ from jobs.models import (
     Dataset,
     DatasetStatus,
     Due,
+    DueReason,
     Errand,
     IdempotencyKey,
     Job,
@@ -75,7 +76,7 @@ def sweep(store: Store) -> None:
         _cancel,
         _apply_replays,
         _close,
-        _walk_again,
+        _put_back_due,
         _resume_ingests,
         _ring,
         _prune,
@@ -116,10 +117,11 @@ def _close(store: Store) -> None:
             close_if_done(store.dialect, cursor, job_id, store.clock.now())
 
 
-def _walk_again(store: Store) -> None:
+def _put_back_due(store: Store) -> None:
     """Pending records that no claim can find: behind the cursor, and without a `Due` row.
 
-    They are looked for only where nothing else is to be claimed, and found by walking from the start.
+    They are looked for only where nothing else is to be claimed. The cursor stays: moved back, it would
+    meet again what waits behind it by rights.
     """
     waiting = Job.objects.filter(
         status__in=(JobStatus.QUEUED, JobStatus.RUNNING),
@@ -127,19 +129,27 @@ def _walk_again(store: Store) -> None:
         running=0,
         expanded=F("total"),
         cursor__gt=0,
-    )
-    for job in waiting:
-        if Due.objects.filter(job_id=job.id).exists():
+    ).exclude(Exists(Due.objects.filter(job_id=OuterRef("pk"))))
+    for job_id, walked_to in waiting.values_list("id", "cursor"):
+        ahead = Record.objects.filter(job_id=job_id, status=RecordStatus.PENDING, n__gt=walked_to)
+        if ahead.exists():
             continue
-        lost = Record.objects.filter(
-            job_id=job.id, status=RecordStatus.PENDING, n__lte=job.cursor
-        ).exists()
-        ahead = Record.objects.filter(
-            job_id=job.id, status=RecordStatus.PENDING, n__gt=job.cursor
-        ).exists()
-        if lost and not ahead:
-            logger.warning("job %s: pending records without a due time; walking again", job.id)
-            Job.objects.filter(pk=job.id, cursor=job.cursor, running=0).update(cursor=0)
+        with transaction.atomic(), connection.cursor() as cursor:
+            lock_job(store.dialect, cursor, job_id)
+            cursor.execute(
+                "INSERT INTO jobs_due (job_id, n, not_before, reason) "
+                "SELECT r.job_id, r.n, %s, %s FROM jobs_record r JOIN jobs_job j ON j.id = r.job_id "
+                "WHERE r.job_id = %s AND r.status = 0 AND r.n <= j.cursor ORDER BY r.n LIMIT %s "
+                "ON CONFLICT (job_id, n) DO NOTHING",
+                [
+                    store.dialect.time(store.clock.now()),
+                    DueReason.RETURNED.value,
+                    job_id,
+                    EXPAND_CHUNK,
+                ],
+            )
+            if cursor.rowcount:
+                logger.warning("job %s: %d due times were gone", job_id, cursor.rowcount)
 
 
 def _resume_ingests(store: Store) -> None:

@@ -8,10 +8,11 @@ from django.db import connection
 from django.db.utils import DatabaseError
 
 from jobs.costs.services import direct_call_open
+from jobs.engine.reconcile import sweep
 from jobs.engine.records import Settlement
 from jobs.engine.verify import snapshot, verify
 from jobs.failures import FailureClass
-from jobs.models import CostRollup, Job, JobStatus
+from jobs.models import CostRollup, Due, Job, JobStatus
 from tests.engine.test_job_state_machine import Bench
 
 pytestmark = pytest.mark.django_db
@@ -115,3 +116,18 @@ def test_an_answer_that_comes_after_midnight_clears_the_doubt_of_the_day_it_was_
     assert verify().difference is None
     calls = CostRollup.objects.filter(calls__gt=0).values_list("day", "calls")
     assert list(calls) == [((bench.clock.at - timedelta(minutes=3)).date(), 1)]
+
+
+def test_the_reconciler_puts_back_due_times_that_are_gone() -> None:
+    bench = Bench(3)
+    bench.claim(2)
+    bench.answer(FailureClass.SERVER_ERROR, count=2)
+    Due.objects.all().delete()
+    sweep(bench.store)  # not yet: there is something else to claim
+    assert not Due.objects.exists()
+    bench.claim()
+    bench.answer()
+    assert "due time of pending record 1" in str(verify().difference)
+    sweep(bench.store)
+    assert verify().difference is None
+    assert {record.n for record in bench.claim()} == {1, 2}
