@@ -32,7 +32,7 @@ class Fault(StrEnum):
 KILLS = (Fault.KILL_BEFORE, Fault.KILL_DURING, Fault.KILL_AFTER)
 FREEZES = (Fault.FREEZE_BEFORE, Fault.FREEZE_AFTER)
 DATABASE = (Fault.FAIL_BEFORE, Fault.FAIL_AFTER, Fault.HANG)
-STEPS = ("claim", "settle")
+STEPS = ("claim", "try_to_settle")
 AIMED = tuple((fault, step) for fault in Fault for step in STEPS)
 
 
