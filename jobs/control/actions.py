@@ -43,6 +43,7 @@ def job_resume(*, actor: Actor, job: Job) -> Job:
             status_at=timezone.now(),
             excused_succeeded=F("succeeded"),
             excused_failed=F("failed"),
+            watch={},
         )
         if changed:
             record(actor, "job.resume", job)

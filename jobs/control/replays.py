@@ -155,6 +155,7 @@ def replay_create(
                 # As with a resume: what failed up to now has been seen.
                 excused_succeeded=F("succeeded"),
                 excused_failed=F("failed"),
+                watch={},
             )
             record(actor, "job.replay", job, replay=replay.public_id, records=asked)
             queue.enqueue("jobs.engine.tasks.apply_replay", replay.pk)

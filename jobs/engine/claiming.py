@@ -50,6 +50,9 @@ def claim(
         state = lock_job(dialect, cursor, job_id)
         if state is None or not state.status.is_runnable or state.pending <= 0:
             return []
+        if state.watch.probing:
+            # One call asks whether the provider is back; nothing else leaves meanwhile.
+            limit = 0 if state.running else 1
         due = _due(dialect, cursor, job_id, limit, allow_suspect, now)
         rows = due + _ahead(dialect, cursor, job_id, limit - len(due))
         if not rows:

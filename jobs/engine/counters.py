@@ -2,11 +2,20 @@
 of a job. Called with the job's row locked, once a transaction."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.db.backends.utils import CursorWrapper
 
+from jobs.engine.breakers import (
+    PROBE_EVERY_S,
+    Batch,
+    Watch,
+    latest_rows_fail,
+    provider_is_down,
+    runs_away,
+)
 from jobs.engine.decide import failure_rate_exceeded, finished_status
 from jobs.engine.dialect import Dialect
 from jobs.models import Job, JobStatus, Replay, StatusReason
@@ -52,11 +61,16 @@ class JobState:
     excused_succeeded: int
     excused_failed: int
     tolerated: float
+    reason: str
+    cursor: int
+    max_attempts: int
+    watch: Watch
 
 
 _STATE_SQL = (
     "SELECT id, status, pending, running, succeeded, failed, cancelled, excused_succeeded, "
-    "excused_failed, tolerated_failure_rate FROM jobs_job WHERE id = %s"
+    "excused_failed, tolerated_failure_rate, status_reason, cursor, max_attempts, watch "
+    "FROM jobs_job WHERE id = %s"
 )
 
 
@@ -64,7 +78,11 @@ def lock_job(dialect: Dialect, cursor: CursorWrapper, job_id: int) -> JobState |
     """The job's row, locked until the transaction ends; None if it is gone."""
     cursor.execute(_STATE_SQL + dialect.lock(), [job_id])
     row = cursor.fetchone()
-    return JobState(row[0], JobStatus(row[1]), *row[2:]) if row else None
+    if row is None:
+        return None
+    watch = orjson.loads(row[-1]) if isinstance(row[-1], str) else row[-1]
+    rest = (*row[2:-1], Watch.load(watch))
+    return JobState(row[0], JobStatus(row[1]), *rest)
 
 
 def apply_delta(
@@ -76,8 +94,10 @@ def apply_delta(
     *,
     pause: StatusReason | None = None,
     detail: str = "",
+    batch: Batch | None = None,
 ) -> JobStatus:
-    """Write the delta, and the status that follows from it; returns the status.
+    """Write the delta, and the status that follows from it; returns the status. `batch` is what calls
+    came to, for the breakers.
 
     A pause asked for by a call's failure is heeded only while slices may claim: a terminal state, a
     cancel, or an earlier pause is never overwritten by a late write.
@@ -85,6 +105,11 @@ def apply_delta(
     sets = [f"{name} = {name} + %s" for name in _COLUMNS if getattr(delta, name)]
     parameters: list[Any] = [getattr(delta, name) for name in _COLUMNS if getattr(delta, name)]
     status, reason = before.status, None
+    watch, probed = before.watch, before.watch.probing
+    if batch is not None:
+        watch.note(
+            batch, succeeded=delta.succeeded, failed=delta.failed, now=now.timestamp()
+        )  # fmt: skip
     succeeded = before.succeeded + delta.succeeded
     failed = before.failed + delta.failed
     open_rows = before.pending + delta.pending + before.running + delta.running
@@ -108,6 +133,24 @@ def apply_delta(
             f"{failed:,} of {failed + succeeded:,} settled rows failed; "
             f"{before.tolerated:.0%} are tolerated. Look at the failures, then resume or cancel."
         )
+    elif status.is_runnable and batch is not None:
+        settled = succeeded + failed + before.cancelled + delta.cancelled
+        found = _tripped(before, max(0, before.cursor - settled), now)
+        if found is not None:
+            status, (reason, detail) = JobStatus.PAUSED, found
+    elif (
+        status is JobStatus.PAUSED
+        and before.reason == StatusReason.PROVIDER_DOWN
+        and batch is not None
+        and batch.answered
+    ):
+        # A call that was on its way when the job paused was answered: the provider is back.
+        status, reason, detail = JobStatus.RUNNING, StatusReason.NONE, ""
+    if batch is not None:
+        sets.append("watch = %s")
+        parameters.append(orjson.dumps(watch.dump()).decode())
+        if probed and not watch.probing and status is before.status:
+            sets.append("status_detail = ''")
     if status is not before.status:
         sets += ["status = %s", "status_reason = %s", "status_detail = %s", "status_at = %s"]
         parameters += [status.value, (reason or "").__str__(), detail, dialect.time(now)]
@@ -117,6 +160,32 @@ def apply_delta(
             [*parameters, before.id],
         )
     return status
+
+
+def _tripped(state: JobState, unsettled: int, now: datetime) -> tuple[StatusReason, str] | None:
+    """The breaker that stops the job now, and the sentence for people."""
+    watch = state.watch
+    failing = latest_rows_fail(watch.recent, state.tolerated)
+    if failing is not None:
+        return StatusReason.FAILURE_RATE, (
+            f"Of the latest {failing[1]:,} rows {failing[0]:,} failed; {state.tolerated:.0%} are "
+            "tolerated. Look at the failures, then resume or cancel."
+        )
+    runaway = runs_away(watch.recent, unsettled=unsettled, max_attempts=state.max_attempts)
+    if runaway is not None:
+        return StatusReason.RUNAWAY, (
+            f"{runaway[0]:,} calls were made for {runaway[1]:,} rows. Look at the attempts of some "
+            "records, then resume or cancel."
+        )
+    if not provider_is_down(watch, now.timestamp()):
+        return None
+    watch.probe_at, watch.probing = now.timestamp() + PROBE_EVERY_S, False
+    since = datetime.fromtimestamp(watch.down_since, UTC)
+    return StatusReason.PROVIDER_DOWN, (
+        f"Since {since:%H:%M:%S} UTC every call has failed with a provider error, a timeout or a broken "
+        f"connection. One call asks every {PROBE_EVERY_S:.0f} s, and the job goes on by itself once the "
+        "provider answers; no row loses an attempt meanwhile."
+    )
 
 
 def _replay_open(job_id: int) -> bool:

@@ -14,6 +14,7 @@ import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.engine.breakers import Batch
 from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job
 from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect
@@ -204,7 +205,8 @@ def _take_back(
                 count_attempt(delta, settlement.attempt)
                 book.add(settlement, settlement.attempt)
             book.write(dialect, cursor)
-        apply_delta(dialect, cursor, state, delta, now)
+        batch = Batch(calls=len(settlements))
+        apply_delta(dialect, cursor, state, delta, now, batch=batch)
         return len(held)
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.datasets.leftovers import remove_leftovers
+from jobs.engine.breakers import Watch
 from jobs.engine.counters import close_if_done, lock_job
 from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
 from jobs.engine.reclaiming import reclaim_expired
@@ -31,6 +32,7 @@ from jobs.models import (
     Record,
     RecordStatus,
     Replay,
+    StatusReason,
     Throughput,
     Worker,
 )
@@ -78,6 +80,7 @@ def sweep(store: Store) -> None:
         _close,
         _put_back_due,
         _resume_ingests,
+        _probe,
         _ring,
         _prune,
     ):
@@ -164,6 +167,25 @@ def _resume_ingests(store: Store) -> None:
             ingest_seen_at=store.clock.now(), ingest_token=""
         ):
             queue.enqueue("jobs.datasets.tasks.ingest", dataset.pk)
+
+
+def _probe(store: Store) -> None:
+    """Let one call ask whether a provider that was down is back."""
+    now = store.clock.now()
+    down = Job.objects.filter(status=JobStatus.PAUSED, status_reason=StatusReason.PROVIDER_DOWN)
+    for job in down:
+        watch = Watch.load(job.watch)
+        if watch.probe_at > now.timestamp():
+            continue
+        watch.probing = True
+        # Of a person and this, who is first.
+        down.filter(pk=job.pk, status_at=job.status_at).update(
+            status=JobStatus.RUNNING,
+            status_reason="",
+            status_detail="One call asks whether the provider is back.",
+            status_at=now,
+            watch=watch.dump(),
+        )
 
 
 def _ring(store: Store) -> None:

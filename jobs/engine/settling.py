@@ -7,16 +7,18 @@ call. What comes in after the lease was lost is booked as a late duplicate, neve
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.engine.breakers import TROUBLE, Batch, Watch
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
 from jobs.engine.records import AttemptLine, Settlement
+from jobs.failures import FailureClass
 from jobs.models import AttemptOutcome, DueReason, JobStatus, RecordStatus
 
 THROUGHPUT_S = 10
@@ -99,6 +101,10 @@ def settle(
         late = [s for s in settlements if held.get(s.n) != s.lease and s.attempt is not None]
         delta = JobDelta()
         book = Book(job_id, now)
+        batch = _batch(current)
+        if batch.answered == 0 and state.watch.trouble_is_the_providers:
+            for settlement in current:
+                _excuse(settlement, state.watch, now)
         if current:
             _write_records(dialect, cursor, job_id, current, now)
             _write_due(dialect, cursor, job_id, current, now)
@@ -115,7 +121,26 @@ def settle(
         pause = next((s.pause for s in current if s.pause is not None), None)
         if pause is not None and not detail:
             detail = next(s.message for s in current if s.pause is not None)
-        return apply_delta(dialect, cursor, state, delta, now, pause=pause, detail=detail)
+        return apply_delta(
+            dialect, cursor, state, delta, now, pause=pause, detail=detail, batch=batch
+        )
+
+
+def _batch(settlements: Sequence[Settlement]) -> Batch:
+    batch = Batch()
+    for s in settlements:
+        if s.attempt is not None:
+            batch.add(FailureClass(s.failure_class) if s.failure_class else None)
+    return batch
+
+
+def _excuse(settlement: Settlement, watch: Watch, now: datetime) -> None:
+    """A row that met a provider in trouble goes back to pending and loses no attempt."""
+    if settlement.failure_class in TROUBLE:
+        settlement.status, settlement.uses_try = RecordStatus.PENDING, False
+        settlement.due = DueReason.RETRY
+        seconds = watch.back_off(settlement.n, now.timestamp())
+        settlement.not_before = now + timedelta(seconds=seconds)
 
 
 def _held(

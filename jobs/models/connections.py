@@ -110,8 +110,8 @@ class LimitState(models.Model):
     """The shared state of one connection and model: buckets, cool-down, level.
 
     Every slice takes its permits from this row under a lock (`jobs.engine.limits`), so that no
-    number of slices on any number of machines exceeds what is configured. Buckets are in
-    thousandths of a permit; they refill by the clock of the database.
+    number of slices on any number of machines exceeds what is configured. Times in it are of the
+    database's clock.
     """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")

@@ -69,6 +69,8 @@ class StatusReason(models.TextChoices):
     QUOTA = "quota_exhausted", "Credit exhausted"
     MODEL_NOT_FOUND = "model_not_found", "Model not found"
     FAILURE_RATE = "failure_rate", "Too many rows fail"
+    RUNAWAY = "runaway", "Too many calls for its rows"
+    PROVIDER_DOWN = "provider_down", "The provider is down"
     CONNECTION_REMOVED = "connection_removed", "The connection was removed"
     NO_KEY = "no_key", "The connection has no usable key"
     TEMPLATE = "template", "The template cannot be compiled"
@@ -117,6 +119,7 @@ class Job(models.Model):
     # Failures that a person has seen and resumed over: the threshold counts from here.
     excused_succeeded = models.IntegerField(default=0)
     excused_failed = models.IntegerField(default=0)
+    watch = models.JSONField(default=dict)  # what the breakers look at: jobs.engine.breakers.Watch
 
     total = models.IntegerField()
     expanded = models.IntegerField(default=0)  # records that exist

@@ -193,6 +193,8 @@ def _advice(reason: StatusReason) -> str:
     return {
         StatusReason.BUDGET: POLICIES[FailureClass.BUDGET_EXHAUSTED].suggestion,
         StatusReason.FAILURE_RATE: "Look at the failures below; resume, or replay with changes.",
+        StatusReason.RUNAWAY: "Resume once you know why; the job's budget bounds what it may cost.",
+        StatusReason.PROVIDER_DOWN: "Resume to try at once.",
         StatusReason.NO_KEY: "Enter a key for the connection, then resume.",
         StatusReason.CONNECTION_REMOVED: "Clone the job with another connection.",
         StatusReason.TEMPLATE: "Save a working version of the template and clone the job with it.",

@@ -260,6 +260,34 @@ def _run_out_of_budget(b: Bench) -> None:
     b.claim()
 
 
+def _run_away(b: Bench) -> None:
+    """Calls are lost over and over, and no row gets anywhere."""
+    for _ in range(60):
+        for record in b.held:
+            b.store.give_back(record.lease, b.id, [record.n], {record.n})
+        b.held = []
+        b.claim()
+
+
+def _go_down(b: Bench) -> None:
+    """For five minutes nothing comes from the provider but trouble."""
+    for n in range(14):
+        b.claim()
+        b.answer((_TROUBLE * 2)[n % 3], count=2)
+        b.wait(seconds=65)
+
+
+def _come_back(b: Bench) -> None:
+    Job.objects.filter(pk=b.id).update(status_reason="provider_down")
+    b.answer()
+
+
+def _probe(b: Bench) -> None:
+    Job.objects.filter(pk=b.id).update(status_reason="provider_down")
+    b.wait(minutes=1)
+    sweep(b.store)
+
+
 def _lose_three_workers(b: Bench) -> None:
     """The last open row kills whoever takes it."""
     b.answer()
@@ -278,6 +306,7 @@ _Q, _R, _P = JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED
 _CG, _CD = JobStatus.CANCELLING, JobStatus.CANCELLED
 _DONE, _DONE_F, _F = JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED
 _REFUSAL = FailureClass.REFUSAL
+_TROUBLE = [FailureClass.SERVER_ERROR, FailureClass.TIMEOUT, FailureClass.CONNECTION]
 ARROWS = [
     Arrow(_Q, _R, "first claim", lambda b: b.claim(1)),
     Arrow(_Q, _P, "a person pauses", Bench.pause, "person"),
@@ -294,11 +323,14 @@ ARROWS = [
             FailureClass.MODEL_NOT_FOUND,
         )
     ),
+    Arrow(_R, _P, "runaway", _run_away, "runaway"),
     Arrow(_R, _DONE, "last row ends", _last_rows_end(None)),
     Arrow(_R, _DONE_F, "last row ends", _last_rows_end(_REFUSAL)),
     Arrow(_R, _DONE_F, "last row is parked", _lose_three_workers),
     Arrow(_R, _CG, "a person cancels", Bench.cancel),
     Arrow(_P, _R, "a person resumes", Bench.resume),
+    Arrow(_P, _R, "the provider is asked with one call", _probe),
+    Arrow(_P, _R, "the provider answers after all", _come_back),
     Arrow(_P, _CG, "a person cancels", Bench.cancel),
     Arrow(_P, _DONE, "last row ends", _last_rows_end(None)),
     Arrow(_P, _DONE_F, "last row ends", _last_rows_end(_REFUSAL)),
@@ -334,6 +366,64 @@ def test_it_pauses_when_too_many_rows_fail() -> None:
     assert bench.job.state is _R
     bench.answer()
     assert check_invariants(bench.id).state is _DONE_F
+
+
+def test_it_pauses_when_the_latest_rows_fail_though_most_went_well() -> None:
+    bench = Bench(60, tolerated_failure_rate=0.3)
+    # As after a million rows that went well: what counts as seen says nothing of the latest.
+    Job.objects.filter(pk=bench.id).update(watch={"recent": [[20, 0, 20]] * 10})
+    bench.claim()
+    bench.answer(count=20)
+    assert bench.job.state is _R
+    Job.objects.filter(pk=bench.id).update(watch={"recent": [[20, 0, 20]] * 3 + [[0, 20, 20]] * 6})
+    bench.answer(count=10)
+    assert bench.job.state is _R  # 120 of the latest 200
+    bench.answer(_REFUSAL, count=10)
+    assert (bench.job.state, bench.job.status_reason) == (_P, "failure_rate")
+    assert "Of the latest" in bench.job.status_detail
+    # Seen and resumed over, the latest rows count anew.
+    bench.resume()
+    bench.answer(_REFUSAL, count=10)
+    assert bench.job.state is _R
+
+
+def test_it_pauses_while_the_provider_is_down_and_goes_on_by_itself() -> None:
+    bench = Bench(20)
+    bench.claim(1)
+    bench.answer()
+    while bench.job.state is _R:
+        bench.wait(seconds=20)
+        bench.claim()
+        bench.answer(random.Random(bench.job.attempts).choice(_TROUBLE), count=20)
+        assert bench.job.attempts < 300
+    job = check_invariants(bench.id)
+    assert (job.state, job.status_reason) == (_P, "provider_down")
+    assert "every 60 s" in job.status_detail
+    # Within the first minute a row may have used up an attempt; none is lost to it.
+    assert (job.failed, job.pending) == (0, 19)
+    assert max(Record.objects.filter(job_id=bench.id).values_list("tries", flat=True)) <= 1
+
+    # It asks with one call at a time, and pauses again while there is no answer.
+    for _ in range(3):
+        assert bench.claim() == []
+        sweep(bench.store)
+        assert bench.job.state is _P  # not yet
+        bench.wait(minutes=1)
+        sweep(bench.store)
+        assert bench.job.state is _R
+        assert len(bench.claim()) == 1
+        assert bench.claim() == []
+        bench.answer(FailureClass.CONNECTION)
+        assert (bench.job.state, bench.job.status_reason) == (_P, "provider_down")
+    bench.wait(minutes=1)
+    sweep(bench.store)
+    bench.claim()
+    bench.answer()
+    assert (bench.job.state, bench.job.status_reason, bench.job.status_detail) == (_R, "", "")
+    bench.wait(minutes=2)
+    bench.claim()
+    bench.answer(count=18)
+    assert check_invariants(bench.id).state is _DONE
 
 
 def test_a_cancelled_job_that_was_replayed_ends_cancelled_again() -> None:
