@@ -22,15 +22,17 @@ class Ready:
 
     def __init__(self) -> None:
         self._teams: dict[int, deque[Claimed]] = {}  # the first is next; no queue is empty
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._teams.values())
+        return self._count
 
     def __iter__(self) -> Iterator[Claimed]:
         return (record for queue in self._teams.values() for record in queue)
 
     def append(self, record: Claimed) -> None:
         self._teams.setdefault(record.team_id, deque()).append(record)
+        self._count += 1
 
     def first(self) -> Claimed:
         """The next to be sent."""
@@ -41,6 +43,7 @@ class Ready:
         team = next(iter(self._teams))
         queue = self._teams.pop(team)
         record = queue.popleft()
+        self._count -= 1
         if queue:
             self._teams[team] = queue
         return record
@@ -61,4 +64,5 @@ class Ready:
                 for team, queue in self._teams.items()
             }
             self._teams = {team: queue for team, queue in kept.items() if queue}
+            self._count -= len(taken)
         return taken
