@@ -71,7 +71,7 @@ def test_what_the_documents_point_to_is_there() -> None:
 
 def test_the_places_and_tests_that_the_documents_name_are_there() -> None:
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    for name in ("state-machines.md", "life-of-a-record.md", "add-a-provider.md"):
+    for name in ("state-machines.md", "life-of-a-record.md", "add-a-provider.md", "guarantees.md"):
         text = (ROOT / "docs" / name).read_text()
         for path in re.findall(r"`((?:[\w-]+/)+\w+\.py)`", text):
             assert any((ROOT / base / path).exists() for base in ("", "jobs")), f"{name}: {path}"
