@@ -63,6 +63,7 @@ class Plan:
     prompt: PromptText
     schema: dict[str, Any] | None
     schema_name: str
+    schema_tokens: int  # at most so many, sent with each call
     check: OutputCheck
     model: str
     parameters: dict[str, Any]
@@ -88,13 +89,10 @@ class Plan:
         record.system, record.user = rendered.system, rendered.user
         record.input_tokens = estimate_tokens(rendered.system + rendered.user)
         if self.price is not None:
-            bound = upper_bound_tokens(rendered.system + rendered.user) + self._schema_bound()
+            bound = upper_bound_tokens(rendered.system + rendered.user) + self.schema_tokens
             record.reserved = highest_cost(bound, self.max_tokens, self.price)
         if 0 < record.tries <= self.max_repairs:
             record.repair = self._repair_of(record)
-
-    def _schema_bound(self) -> int:
-        return 0 if self.schema is None else upper_bound_tokens(str(self.schema))
 
     def _repair_of(self, record: Claimed) -> tuple[str, str] | None:
         """The last answer and what was wrong with it, if showing both to the model may help."""
@@ -272,6 +270,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         raise CannotRun(
             StatusReason.TEMPLATE, f"Version {version.version} of the template: {fault}"
         ) from fault
+    schema = version.output_schema
     max_tokens = int(parameters.get("max_tokens") or DEFAULT_MAX_TOKENS)
     timeout = float(parameters.pop("timeout", None) or DEFAULT_TIMEOUT_S)
     parameters.setdefault("max_tokens", max_tokens)
@@ -285,8 +284,9 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
             connection.rpm, connection.input_tpm, connection.output_tpm, connection.max_in_flight
         ),
         prompt=prompt,
-        schema=version.output_schema,
+        schema=schema,
         schema_name=_schema_name(version.template.name),
+        schema_tokens=upper_bound_tokens(str(schema)) if schema is not None else 0,
         check=check,
         model=model,
         parameters=parameters,

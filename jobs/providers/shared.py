@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from jobs.providers.json_body import write_json
@@ -20,7 +21,12 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 def url_of(endpoint: Endpoint, path: str) -> str:
     """`path` comes without "/v1"; the base URL may end with a version or not."""
-    base = endpoint.base_url.rstrip("/")
+    return _joined(endpoint.base_url, path)
+
+
+@lru_cache(maxsize=256)
+def _joined(base_url: str, path: str) -> str:
+    base = base_url.rstrip("/")
     return f"{base}{path}" if _VERSIONED.search(base) else f"{base}/v1{path}"
 
 

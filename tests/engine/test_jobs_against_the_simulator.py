@@ -56,7 +56,7 @@ def test_it_accounts_for_every_row_and_token_whatever_fails() -> None:
     faults = {name: share for name, share in EVERY_FAULT.items() if name in KINDS}
     assert len(faults) == len(EVERY_FAULT)
     with SimulatorProcess(faults, seed=11) as simulator:
-        job = make_job(3_000, url=simulator.url, parameters={"max_tokens": 200, "timeout": 1.0})
+        job = make_job(3_000, url=simulator.url, parameters={"max_tokens": 200, "timeout": 3.0})
         job = run_job(job)
         stats = simulator.stats()["models"][MODEL]
     check_invariants(job.pk)
