@@ -34,6 +34,7 @@ FREEZES = (Fault.FREEZE_BEFORE, Fault.FREEZE_AFTER)
 DATABASE = (Fault.FAIL_BEFORE, Fault.FAIL_AFTER, Fault.HANG)
 STEPS = ("claim", "try_to_settle")
 AIMED = tuple((fault, step) for fault in Fault for step in STEPS)
+UNBLAMED = (Fault.FAIL_BEFORE, Fault.FAIL_AFTER)
 
 
 class LostConnectionError(OperationalError):
@@ -58,6 +59,9 @@ class Plan:
         for family, rate in ((KILLS, 0.02), (FREEZES, 0.01), (DATABASE, 0.05)):
             if rng.random() < 0.5:
                 self.calls |= {fault: rate * rng.random() for fault in family}
+        if self.aimed[0] in UNBLAMED:
+            # The database alone fails here, so that whoever is blamed is blamed wrongly.
+            self.calls = dict.fromkeys(UNBLAMED, 0.03)
         kinds = rng.sample(provider.FAULTS, rng.randrange(6))
         self.provider = {kind: rng.choice((0.05, 0.1, 0.3)) for kind in kinds}
         doorbells = rng.random() < 0.5
