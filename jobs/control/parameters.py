@@ -35,7 +35,7 @@ def check_parameters(
             if number is None:
                 low, high, whole = _NUMBERS[name]
                 kind = "A whole number" if whole else "A number"
-                errors.append(FieldError((*at, name), f"{kind} from {low:g} to {high:g}"))
+                errors.append(FieldError((*at, name), f"{kind} from {low:,.12g} to {high:,.12g}"))
             else:
                 kept[name] = number
         elif name == "stop":

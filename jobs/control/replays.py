@@ -128,6 +128,9 @@ def replay_create(
             locked = Job.objects.select_for_update().get(pk=job.pk)
             if locked.state not in _REPLAYABLE:
                 raise Conflict(f"The job is {locked.state.label.lower()}; nothing can be replayed.")
+            known = None if rows else _under_way(job, chosen, overrides, parameters)
+            if known is not None:
+                return known, False
             asked = _matching(job, chosen).count()
             if asked == 0:
                 raise Conflict("No failed record matches (any more): there is nothing to replay.")
@@ -162,6 +165,22 @@ def replay_create(
     except IntegrityError:
         return Replay.objects.get(job=job, key=key), False
     return replay, True
+
+
+def _under_way(
+    job: Job, chosen: RecordFilter, overrides: Overrides, parameters: Mapping[str, Any]
+) -> Replay | None:
+    """The same wish, asked for a moment ago: its records are still on their way back to pending. A
+    second replay of them would find none left."""
+    wish = (chosen.as_dict(), overrides.model, dict(parameters))
+    waiting = Replay.objects.filter(
+        job=job,
+        applied_at__isnull=True,
+        template_version=overrides.template_version,
+        connection=overrides.connection,
+        edits__isnull=True,
+    )
+    return next((one for one in waiting if (one.filter, one.model, one.parameters) == wish), None)
 
 
 def _checked_edits(

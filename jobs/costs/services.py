@@ -112,7 +112,7 @@ def direct_call_open(
             connection=connection,
             model=model,
         )
-        _roll_up(call, {"calls": 1, "in_doubt_calls": 1})
+        _roll_up(call, {"calls": 1, "in_doubt_calls": 1, "unpriced_calls": 1})
     return call
 
 
@@ -147,7 +147,7 @@ def direct_call_settle(
                 "output_tokens": usage.output_tokens,
                 "cost": cost or 0,
                 "wasted_cost": (cost or 0) if outcome.failure else 0,
-                "unpriced_calls": int(cost is None),
+                "unpriced_calls": int(cost is None) - 1,
                 "estimated_calls": int(usage.estimated),
                 "accepted": int(outcome.failure is None),
             },

@@ -294,9 +294,10 @@ def _settle_late(
     )
     delta.in_doubt_cost -= row[1] or 0
     delta.in_doubt_attempts -= 1
+    delta.unpriced_attempts -= row[1] is None
     delta.attempts -= 1
     count_attempt(delta, line)
-    book.take_back_doubt(line, row[1] or 0, day_of(row[2]))
+    book.take_back_doubt(line, row[1], day_of(row[2]))
     book.add(settlement, line)
 
 
@@ -329,6 +330,7 @@ def count_attempt(delta: JobDelta, line: AttemptLine) -> None:
     if in_doubt(line):
         delta.in_doubt_attempts += 1
         delta.in_doubt_cost += line.cost or 0
+        delta.unpriced_attempts += line.cost is None
         return
     delta.input_tokens += line.usage.input_tokens
     delta.cached_input_tokens += line.usage.cached_input_tokens
@@ -369,6 +371,7 @@ class Book:
         if in_doubt(line):
             sums["in_doubt_calls"] += 1
             sums["in_doubt_cost"] += line.cost or 0
+            sums["unpriced_calls"] += line.cost is None
             return
         usage = line.usage
         sums["input_tokens"] += usage.input_tokens
@@ -383,12 +386,13 @@ class Book:
         sums["unpriced_calls"] += line.charged and line.cost is None
         sums["estimated_calls"] += usage.estimated
 
-    def take_back_doubt(self, line: AttemptLine, cost: int, day: str) -> None:
+    def take_back_doubt(self, line: AttemptLine, cost: int | None, day: str) -> None:
         """On the day it was booked, which need not be the one on which the call left."""
         sums = self._sums(line, day)
         sums["calls"] -= 1
         sums["in_doubt_calls"] -= 1
-        sums["in_doubt_cost"] -= cost
+        sums["in_doubt_cost"] -= cost or 0
+        sums["unpriced_calls"] -= cost is None
 
     def write(self, dialect: Dialect, cursor: CursorWrapper) -> None:
         cursor.execute("SELECT team_id FROM jobs_job WHERE id = %s", [self.job_id])

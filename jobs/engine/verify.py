@@ -41,7 +41,7 @@ _SUMS = {
     "ELSE 0 END",
     "in_doubt_cost": f"CASE WHEN {_CONFIRMED} THEN 0 ELSE COALESCE(cost, 0) END",
     "in_doubt_calls": f"CASE WHEN {_CONFIRMED} THEN 0 ELSE 1 END",
-    "unpriced_calls": f"CASE WHEN {_CONFIRMED} AND cost IS NULL THEN 1 ELSE 0 END",
+    "unpriced_calls": "CASE WHEN cost IS NULL THEN 1 ELSE 0 END",
     "estimated_calls": f"CASE WHEN {_CONFIRMED} AND usage_estimated THEN 1 ELSE 0 END",
     "accepted": "CASE WHEN outcome = 'accepted' THEN 1 ELSE 0 END",
 }

@@ -138,7 +138,7 @@ class Job(models.Model):
     wasted_cost = models.BigIntegerField(default=0)
     in_doubt_cost = models.BigIntegerField(default=0)
     in_doubt_attempts = models.IntegerField(default=0)
-    unpriced_attempts = models.BigIntegerField(default=0)  # charged, at a price nobody knows
+    unpriced_attempts = models.BigIntegerField(default=0)  # charged or in doubt, price unknown
     estimated_attempts = models.BigIntegerField(default=0)  # usage not reported by the provider
     reserved = models.BigIntegerField(default=0)
 

@@ -155,7 +155,7 @@ def rows_words(found: Job) -> str:
 @page(Action.JOB_CONTROL, methods=("POST",))
 def job_pause(request: PageRequest, job_id: str) -> HttpResponse:
     found = pause(actor=request.actor, job=job_for(request.actor, job_id))
-    flying = f" Up to {count_text(found.running)} in flight will finish." if found.running else ""
+    flying = " Calls in flight will finish." if found.running else ""
     return _done(request, found, f"“{found.name}” is paused.{flying}")
 
 
@@ -168,7 +168,7 @@ def job_resume(request: PageRequest, job_id: str) -> HttpResponse:
 @page(Action.JOB_CONTROL, methods=("POST",))
 def job_cancel(request: PageRequest, job_id: str) -> HttpResponse:
     found = cancel(actor=request.actor, job=job_for(request.actor, job_id))
-    flying = f" Up to {count_text(found.running)} in flight will finish." if found.running else ""
+    flying = " Calls in flight will finish." if found.running else ""
     return _done(request, found, f"“{found.name}” is being cancelled.{flying}")
 
 

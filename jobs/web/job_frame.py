@@ -92,7 +92,7 @@ def _rate_hint(view: JobView) -> str:
 def _flight_hint(view: JobView) -> str:
     """How many calls may fly at once and why; records claimed beyond that go out next."""
     parts = [f"of {count_text(view.level)}: {view.why}" if view.level else view.why]
-    if view.counts["running"] > view.in_flight > 0:
+    if view.job.state.is_runnable and view.counts["running"] > view.in_flight > 0:
         parts.append(f"{count_text(view.counts['running'] - view.in_flight)} rows go out next")
     return "; ".join(parts)
 
@@ -151,9 +151,9 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         found.append({"tone": tone, "icon": icon, "title": title, "text": text})
 
     status = job.state
-    in_flight = (
-        f"Up to {count_text(job.running)} in flight will finish and count." if job.running else ""
-    )
+    # What was claimed and not sent goes back within moments; what is in flight ends.
+    flying = min(job.running, view.in_flight or job.running)
+    in_flight = f"{count_text(flying)} in flight will finish and count." if flying else ""
     if status is JobStatus.PAUSED:
         reason = StatusReason(job.status_reason)
         title = f"Paused: {reason.label.lower()}." if reason else "Paused."

@@ -144,6 +144,13 @@ def test_it_names_the_field_that_is_wrong(job: Failed) -> None:
     assert not RowEdit.objects.exists()
 
 
+def test_it_is_the_same_replay_while_the_first_is_on_its_way(job: Failed) -> None:
+    first = job.replay({"rows": [2]})
+    assert job.replay({"rows": [2]}) == first
+    assert job.replay({"rows": [2], "overrides": {"model": "sim-large"}}) != first
+    assert Replay.objects.count() == 2
+
+
 def test_it_does_nothing_twice(job: Failed) -> None:
     first = job.replay({"rows": [2]}, key="once")
     assert job.replay({"rows": [2]}, key="once") == first

@@ -301,3 +301,11 @@ def test_it_keeps_the_raw_answers_that_the_team_asked_for() -> None:
     assert failed.filter(failure_class=FailureClass.REFUSAL.value).exists()
     assert not failed.filter(answer__isnull=True).exists()
     assert not attempts.filter(failure_class="", answer__isnull=False).exists()
+
+
+def test_it_says_unknown_of_a_doubt_where_no_price_is_known() -> None:
+    with SimulatorProcess({"reset_mid_body": 1.0}) as simulator:
+        job = run_job(make_job(3, url=simulator.url, priced=False, max_attempts=1))
+    assert job.in_doubt_attempts == job.unpriced_attempts == 3
+    assert job.in_doubt_cost == 0
+    check_invariants(job.pk)

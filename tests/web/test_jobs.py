@@ -80,7 +80,7 @@ def test_pausing_in_the_list_stays_there_and_says_what_happened(work: Work) -> N
     url = f"/jobs/{job.public_id}/pause/"
     answer = work.olivia.post(url, {"back": "jobs"}, follow=True)
     assert answer.redirect_chain == [("/jobs/", 302)]
-    assert "“Nightly tags” is paused. Up to 3 in flight will finish." in text(answer)
+    assert "“Nightly tags” is paused. Calls in flight will finish." in text(answer)
     job.refresh_from_db()
     assert job.state is JobStatus.PAUSED
     toast = [one for one in tags(answer, "a") if one.get("href") == f"/jobs/{job.public_id}/"]

@@ -62,8 +62,8 @@ class CsvReader(Reader):
             raise ReadError("The file has a header but no rows. Add rows below the header.", 1)
         if self._nul_lines:
             self.notices.append(
-                f"{self._nul_lines:,} lines hold NUL characters, which cannot be stored; "
-                f"they are shown as {MARK}."
+                f"Lines with NUL characters, which cannot be stored: {self._nul_lines:,}. They are "
+                f"shown as {MARK}."
             )
 
     def _parse(self, lines: Iterator[str]) -> Iterator[Row | BadRow]:

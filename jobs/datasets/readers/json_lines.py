@@ -60,8 +60,8 @@ class ObjectReader(Reader):
             raise ReadError("The file has no rows.")
         if self._marked:
             self.notices.append(
-                f"{self._marked:,} rows hold characters that cannot be stored (NUL or half a "
-                f"surrogate pair); they are shown as {MARK}."
+                "Rows with characters that cannot be stored (NUL or half a surrogate pair): "
+                f"{self._marked:,}. They are shown as {MARK}."
             )
 
 

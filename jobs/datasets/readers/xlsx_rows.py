@@ -66,6 +66,11 @@ class XlsxReader(Reader):
     def _chosen(self) -> str:
         sheets = self.detected.sheets
         if self.options.sheet is None:
+            if len(sheets) > 1:
+                self.notices.append(
+                    f"The workbook has {len(sheets)} sheets; “{sheets[0]}” was read. Read the file "
+                    "again with another sheet if that is not the one."
+                )
             return sheets[0]
         if self.options.sheet not in sheets:
             raise ReadError(
