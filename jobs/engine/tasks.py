@@ -1,12 +1,14 @@
 """The thin functions that queue messages name. Each asks the tables what there is to do."""
 
 import asyncio
+import logging
 import os
 import random
 import secrets
 
 import uvloop
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from jobs import queue
 from jobs.engine.expanding import cancel_chunk, expand_chunk
@@ -18,12 +20,15 @@ from jobs.engine.store import Store
 from jobs.engine.workers import register_worker
 from jobs.providers.transport_kinds import make_transport
 
+logger = logging.getLogger(__name__)
+
 
 def run_slice(idle: float = Tuning().idle) -> None:
     """Work for all runnable jobs until there are none for `idle` seconds, or minutes have passed."""
     store = Store()
     store.sync_clock()
     worker = register_worker("slice", store)
+    store.disconnect()  # the session has a thread of its own for the database
     parent = os.getppid()
 
     def told_to_stop() -> bool:
@@ -53,7 +58,11 @@ def run_slice(idle: float = Tuning().idle) -> None:
     try:
         asyncio.run(session(), loop_factory=uvloop.new_event_loop)
     finally:
-        store.sign_off(worker)
+        try:
+            store.sign_off(worker)
+        except (DatabaseError, InterfaceError) as error:
+            # Its row is taken for a dead worker's, whose leases were all given back.
+            logger.warning("slice %s could not sign off: %s", worker, error)
 
 
 def beat(store: Store) -> None:
