@@ -26,9 +26,9 @@ def installed(
     folder = tmp_path_factory.mktemp("installation")
     with database_of_its_own("installation", folder) as url:
         made = Installation(folder, url)
-        made.start()
-        made.set_up(provider.url, texts(ROWS), MODEL)
         try:
+            made.start()
+            made.set_up(provider.url, texts(ROWS), MODEL)
             yield made
         finally:
             made.stop()
