@@ -25,11 +25,9 @@ setup: .venv/.synced  ## install the locked dependencies into .venv/ (and uv int
 demo: setup  ## run the demo until Ctrl-C; PORT=, SIMULATOR_PORT= and DATA= move it
 	DATA_DIR=$(abspath $(DATA)) $(RUN) -m batchllm.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT)
 
-# The suite twice, side by side: everything on SQLite, and what touches the database on PostgreSQL. Each
-# half's output comes in one piece.
-test: setup  ## run all tests
-	@echo "SQLite and PostgreSQL are tested side by side; each reports when it is through (minutes)."
-	@$(MAKE) --no-print-directory --keep-going --output-sync=target -j2 test-sqlite test-postgresql
+# The suite twice: everything on SQLite, then what touches the database on PostgreSQL. Not side by side:
+# what kills and freezes real processes needs the machine's cores.
+test: test-sqlite test-postgresql  ## run all tests
 
 test-sqlite: setup
 	TEST_DB=sqlite $(RUN) -m pytest

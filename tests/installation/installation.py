@@ -217,14 +217,17 @@ _FRESH = timedelta(seconds=10)
 
 
 def _unlocked(job: Job) -> bool:
-    """Whether others can write: no transaction stands open."""
+    """Whether others can write: no transaction stands open that was begun before now."""
     if TEST_DB == "postgresql":
-        until = time.monotonic() + 1
-        while time.monotonic() < until:
-            with connection.cursor() as cursor:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (now,) = cursor.fetchone()
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
                 cursor.execute(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                    "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+                    "AND pid <> pg_backend_pid() AND xact_start <= %s",
+                    [now],
                 )
                 if cursor.fetchone() == (0,):
                     return True
