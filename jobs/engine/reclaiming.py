@@ -14,12 +14,13 @@ import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.engine.book import Book, count_attempt
 from jobs.engine.breakers import Batch
 from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job
 from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect
 from jobs.engine.records import AttemptLine, Settlement
-from jobs.engine.settling import Book, count_attempt, put_due, write_attempts
+from jobs.engine.writing import put_due, write_attempts
 from jobs.failures import FailureClass
 from jobs.models import AttemptOutcome, DueReason, Job, Purpose, RecordStatus, Replay
 from jobs.providers.formats import fingerprint

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
-from jobs.engine.settling import put_due
+from jobs.engine.writing import put_due
 from jobs.models import DueReason, JobStatus, Replay
 
 REPLAY_CHUNK = 2_000

@@ -13,22 +13,23 @@ import random
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
+from django.db import DatabaseError, InterfaceError
 
 from jobs.engine.claiming import LEASE
+from jobs.engine.database import Database
 from jobs.engine.fairness import next_job
 from jobs.engine.lane import FIRST_CLAIM, Lane
+from jobs.engine.leases import Leases
+from jobs.engine.outbox import Outbox
 from jobs.engine.plan import LONGEST_CALL_S, STALE_S, CannotRun, Plan, make_plan
-from jobs.engine.records import Claimed, JobHead, Settlement
+from jobs.engine.records import Claimed, JobHead
 from jobs.engine.store import Store
 from jobs.failures import POLICIES, Action
-from jobs.models import JobStatus
 from jobs.providers.dialogue import ask
 from jobs.providers.transport import Transport
 
@@ -86,25 +87,34 @@ class Slice:
         self.plans: dict[tuple[int, int | None], Plan] = {}
         self.resting: dict[int, float] = {}  # job -> monotonic time until which it had nothing
         self.calls: dict[asyncio.Task[None], Claimed] = {}
-        self.done: list[Settlement] = []
-        self.leases: dict[str, tuple[int, set[int]]] = {}  # token -> job, records not settled
-        self._settle = asyncio.Event()
+        self.leases = Leases()
+        self.database = Database(store.disconnect, rng)
+        self.outbox = Outbox(
+            store,
+            self.database,
+            self.leases,
+            worker,
+            flush_every=tuning.flush_every,
+            flush_at=tuning.flush_at,
+            at_most=tuning.buffer_at_most,
+            on_stopped=self._return_unsent_of,
+            on_flushed=self._send,
+        )
         self._claim = asyncio.Event()
         # Each held by its loop while that is in the middle of something.
-        self._ticking, self._claiming, self._settling = (asyncio.Lock() for _ in range(3))
+        self._ticking, self._claiming = asyncio.Lock(), asyncio.Lock()
         self._errands: set[asyncio.Task[None]] = set()
         self._alarm_at = 0.0  # monotonic: the earliest wake-up that is set
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     # --- the session ------------------------------------------------------------------------
     async def run(self) -> None:
         """Work until there is none, the slice's life is over, or it is told to stop."""
         came = born = last_work = self.clock.monotonic()
         self.beaten = born - self.tuning.heartbeat
-        await self._patiently(self.store.sync_clock)
+        await self.database.patiently(self.store.sync_clock)
         loops = [
             asyncio.create_task(loop())
-            for loop in (self._tick_loop, self._claim_loop, self._settle_loop)
+            for loop in (self._tick_loop, self._claim_loop, self.outbox.loop)
         ]
         try:
             while not self.stopping:
@@ -114,7 +124,7 @@ class Slice:
                         loop.result()  # a loop ends only by a fault of ours: raise it
                 now = self.clock.monotonic()
                 waiting = any(lane.ready for lane in self.lanes.values())
-                if self.jobs or self.calls or self.done or waiting:
+                if self.jobs or self.calls or len(self.outbox) or waiting:
                     last_work = now
                 self.stopping = (
                     self.told_to_stop()
@@ -122,7 +132,7 @@ class Slice:
                     or now - last_work > self.tuning.idle
                 )
                 if self.stopping:
-                    await self._patiently(self.on_leave)
+                    await self.database.patiently(self.on_leave)
                     # Answers under way are worth more than a timely end: work on, leave later. But
                     # not for ever, or the queue ends this task with calls in flight.
                     overdue = now - came > 2 * self.tuning.life
@@ -133,12 +143,11 @@ class Slice:
             # Also after a fault of ours: what was answered is written, what was not sent goes back.
             self.stopping = True
             await self._drain()
-            async with self._ticking, self._claiming, self._settling:
+            async with self._ticking, self._claiming, self.outbox.writing:
                 for loop in loops:
                     loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await self._db(self.store.disconnect)
-            self._thread.shutdown()
+            await self.database.close()
 
     async def _emptied(self, patience: float) -> bool:
         """Whether the calls in flight ended within so many seconds, with no new ones sent."""
@@ -162,26 +171,7 @@ class Slice:
             self._errand(self._give_back_doubtful(record))
         while self._errands:
             await asyncio.gather(*list(self._errands))
-        # Also what the loop took out of `done` and is writing: cancelled there, it would be lost.
-        while self.done or self._settling.locked():
-            await self._flush()
-
-    async def _db[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, partial(function, *args, **kwargs)
-        )
-
-    async def _patiently[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Again and again while the database is away: what was paid for is not dropped."""
-        wait = 0.2
-        while True:
-            try:
-                return await self._db(function, *args, **kwargs)
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("database: %s; again in %.1f s", error, wait)
-                await self._db(self.store.disconnect)
-                await asyncio.sleep(wait * self.rng.uniform(0.5, 1.5))
-                wait = min(wait * 2, 5.0)
+        await self.outbox.empty()
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -196,7 +186,7 @@ class Slice:
             await asyncio.sleep(self.tuning.tick)
 
     async def _tick(self) -> None:
-        self.jobs = await self._patiently(self.store.runnable_jobs)
+        self.jobs = await self.database.patiently(self.store.runnable_jobs)
         held = {record.job_id for lane in self.lanes.values() for record in lane.ready}
         await self._heed_stops(held - {job.id for job in self.jobs})
         await self._refresh_permits()
@@ -207,24 +197,24 @@ class Slice:
         self._send()
 
     async def _beat(self, now: float) -> None:
-        await self._patiently(self.store.sync_clock)
-        lost = await self._patiently(
+        await self.database.patiently(self.store.sync_clock)
+        lost = await self.database.patiently(
             self.store.heartbeat,
             self.worker,
             in_flight=len(self.calls),
             detail=self._detail(now),
-            tokens=list(self.leases),
+            tokens=self.leases.tokens(),
         )
         if lost:
             # This process slept past its leases: others have these records now.
             await self._return_unsent(lambda record: record.lease in lost)
         self.beaten = now
-        await self._patiently(self.on_beat)
+        await self.database.patiently(self.on_beat)
 
     async def _heed_stops(self, job_ids: set[int]) -> None:
         """Give back what waits here of jobs that were paused or cancelled."""
         if job_ids:
-            stopped = await self._patiently(self.store.stopped, list(job_ids))
+            stopped = await self.database.patiently(self.store.stopped, list(job_ids))
             await self._return_unsent(lambda record: record.job_id in stopped)
 
     async def _refresh_permits(self) -> None:
@@ -236,7 +226,7 @@ class Slice:
 
     async def _refresh_lane(self, key: tuple[int, str], lane: Lane) -> None:
         ask = lane.ask()
-        permits, cooldown = await self._patiently(
+        permits, cooldown = await self.database.patiently(
             self.store.take_permits, key, lane.limits, self.worker, ask
         )
         lane.refill(permits, ask, cooldown, self.clock.now(), self.clock.monotonic())
@@ -255,7 +245,7 @@ class Slice:
         while True:
             await self._claim.wait()
             self._claim.clear()
-            while not self.stopping and len(self.done) < self.tuning.buffer_at_most:
+            while not self.stopping and not self.outbox.full:
                 job = self._next_job()
                 if job is None:
                     break
@@ -291,7 +281,7 @@ class Slice:
         try:
             records = await self._claimed(job.id, limit, allow_suspect=not suspect_held)
         except CannotRun as fault:
-            await self._patiently(self.store.pause, job.id, fault.reason, str(fault))
+            await self.database.patiently(self.store.pause, job.id, fault.reason, str(fault))
             self.resting[job.id] = now + self.tuning.tick
             return
         if len(records) < limit:
@@ -299,11 +289,11 @@ class Slice:
             self.resting[job.id] = now + self.tuning.tick / 4
         if not records:
             return
-        self.leases[records[0].lease] = (job.id, {record.n for record in records})
+        self.leases.hold(records[0].lease, job.id, (record.n for record in records))
         for record in records:
             plan = self._plan_of(record)
             if record.fault is not None:
-                self._finish(plan.unrendered(record))
+                self.outbox.put(plan.unrendered(record))
             else:
                 record.team_id = plan.team_id
                 self._lane_of(plan).ready.append(record)
@@ -314,7 +304,7 @@ class Slice:
     async def _claimed(self, job_id: int, limit: int, *, allow_suspect: bool) -> list[Claimed]:
         token = secrets.token_hex(16)
         try:
-            return await self._db(
+            return await self.database.once(
                 self.store.claim,
                 job_id,
                 self.worker,
@@ -327,8 +317,8 @@ class Slice:
             # If it was committed all the same, nobody knows what it holds: asked again, the next
             # records would come, and these would wait for a lease that nobody lets go.
             logger.warning("a claim failed: %s", error)
-            await self._db(self.store.disconnect)
-            await self._patiently(self.store.abandon, token)
+            await self.database.once(self.store.disconnect)
+            await self.database.patiently(self.store.abandon, token)
             return []
 
     def _prepare(self, record: Claimed) -> None:
@@ -362,29 +352,23 @@ class Slice:
         for token, numbers in by_lease.items():
             await self._give_back(token, numbers, sent=set())
 
+    async def _return_unsent_of(self, job_id: int) -> None:
+        await self._return_unsent(partial(_is_of, job_id))
+
     async def _give_back(self, token: str, numbers: list[int], sent: set[int]) -> None:
-        job_id, _ = self.leases[token]
-        await self._patiently(self.store.give_back, token, job_id, numbers, sent)
-        await self._patiently(self.store.drop_leases, self._settled(token, numbers))
+        job_id = self.leases.job_of(token)
+        await self.database.patiently(self.store.give_back, token, job_id, numbers, sent)
+        await self.database.patiently(
+            self.store.drop_leases, self.leases.strike_off(token, numbers)
+        )
 
     async def _give_back_doubtful(self, record: Claimed) -> None:
         await self._give_back(record.lease, [record.n], sent={record.n})
 
-    def _settled(self, token: str, numbers: list[int]) -> list[str]:
-        """Strike records off a lease; the token in a list when none is left on it."""
-        if token not in self.leases:
-            return []
-        _, left = self.leases[token]
-        left.difference_update(numbers)
-        if left:
-            return []
-        del self.leases[token]
-        return [token]
-
     # --- sending ----------------------------------------------------------------------------
     def _send(self) -> None:
         """Put in flight all that permits allow."""
-        if self.stopping or len(self.done) >= self.tuning.buffer_at_most:
+        if self.stopping or self.outbox.full:
             return
         now = self.clock.monotonic()
         if now - self.beaten > MAY_SEND_FOR_S:
@@ -427,13 +411,13 @@ class Slice:
         if action is Action.PAUSE:
             # Going on is pointless: nothing more of the job leaves while the pause is written.
             self.resting[record.job_id] = now + 2 * self.tuning.tick
-            self._errand(self._return_unsent(partial(_is_of, record.job_id)))
+            self._errand(self._return_unsent_of(record.job_id))
         elif action is Action.WAIT:
             cooldown = lane.throttled(record, now, outcome.hints.retry_after)
             if lane.should_tell():
                 until = self.clock.now() + timedelta(seconds=cooldown)
-                self._errand(self._patiently(self.store.cool_down, plan.lane, until))
-        self._finish(
+                self._errand(self.database.patiently(self.store.cool_down, plan.lane, until))
+        self.outbox.put(
             plan.settlement_of(
                 record,
                 request,
@@ -447,70 +431,6 @@ class Slice:
                 rng=self.rng,
             )
         )
-
-    # --- settling ---------------------------------------------------------------------------
-    def _finish(self, settlement: Settlement) -> None:
-        self.done.append(settlement)
-        self._settle.set()
-
-    async def _settle_loop(self) -> None:
-        while True:
-            await self._settle.wait()
-            if len(self.done) < self.tuning.flush_at:
-                await asyncio.sleep(self.tuning.flush_every)
-            self._settle.clear()
-            while self.done:
-                await self._flush()
-
-    async def _flush(self) -> None:
-        async with self._settling:
-            await self._write()
-        self._send()
-
-    async def _write(self) -> None:
-        batch, self.done = self.done[: self.tuning.flush_at], self.done[self.tuning.flush_at :]
-        by_job: dict[int, list[Settlement]] = defaultdict(list)
-        for settlement in batch:
-            by_job[settlement.job_id].append(settlement)
-        for job_id, settlements in by_job.items():
-            by_lease: dict[str, list[int]] = defaultdict(list)
-            for settlement in settlements:
-                by_lease[settlement.lease].append(settlement.n)
-            # Struck off only when it is written: until then the lease is renewed.
-            ended = [t for t, ns in by_lease.items() if self.leases[t][1] <= set(ns)]
-            status = await self._settle_all(job_id, settlements, ended)
-            emptied = [t for lease in by_lease.items() for t in self._settled(*lease)]
-            rest = sorted(set(emptied) - set(ended))
-            if rest:  # their other records were given back while this was written
-                await self._patiently(self.store.drop_leases, rest)
-            if status is None or not status.is_runnable:
-                await self._return_unsent(partial(_is_of, job_id))
-
-    async def _settle_all(
-        self, job_id: int, settlements: list[Settlement], ended: list[str]
-    ) -> JobStatus | None:
-        """Write a batch; where the database refuses what is in it, by halves, down to the one that
-        cannot be stored, which fails in words that can. The others are not lost with it."""
-        written = await self._patiently(self._try_to_settle, job_id, settlements, ended)
-        if not isinstance(written, DatabaseError):
-            return written
-        if len(settlements) > 1:
-            middle = len(settlements) // 2
-            await self._settle_all(job_id, settlements[:middle], [])
-            return await self._settle_all(job_id, settlements[middle:], ended)
-        (refused,) = settlements
-        logger.error("row %s of job %s cannot be stored: %s", refused.n, job_id, type(written))
-        marked = [refused.without_what_was_answered()]
-        return await self._patiently(self.store.settle, job_id, self.worker, marked, ended)
-
-    def _try_to_settle(
-        self, job_id: int, settlements: list[Settlement], ended: list[str]
-    ) -> JobStatus | DatabaseError | None:
-        """Runs in the database thread. Returns the error of a value that no repetition mends."""
-        try:
-            return self.store.settle(job_id, self.worker, settlements, ended)
-        except (DataError, IntegrityError) as error:
-            return error
 
 
 def _is_of(job_id: int, record: Claimed) -> bool:

@@ -1,0 +1,143 @@
+"""The books of one settle: what its calls add to the job, the roll-ups of cost, and the throughput."""
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+
+from jobs.engine.counters import JobDelta
+from jobs.engine.dialect import Dialect
+from jobs.engine.records import AttemptLine, Settlement
+from jobs.models import AttemptOutcome, DueReason, RecordStatus
+
+THROUGHPUT_S = 10
+_ROLLUP_KEYS = (
+    "job_id", "template_version_id", "connection_id", "model", "day", "team_id",
+)  # fmt: skip
+_ROLLUP_SUMS = (
+    "calls", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "cost",
+    "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls", "estimated_calls",
+    "accepted",
+)  # fmt: skip
+
+
+def day_of(started_at: datetime | str) -> str:
+    """The day of the roll-up, in UTC; a plain cursor of SQLite returns the text that begins with it."""
+    if isinstance(started_at, str):
+        return started_at[:10]
+    return started_at.astimezone(UTC).date().isoformat()
+
+
+def in_doubt(line: AttemptLine) -> bool:
+    return line.outcome is AttemptOutcome.IN_DOUBT
+
+
+def count_attempt(delta: JobDelta, line: AttemptLine) -> None:
+    delta.attempts += 1
+    if in_doubt(line):
+        delta.in_doubt_attempts += 1
+        delta.in_doubt_cost += line.cost or 0
+        delta.unpriced_attempts += line.cost is None
+        return
+    delta.input_tokens += line.usage.input_tokens
+    delta.cached_input_tokens += line.usage.cached_input_tokens
+    delta.output_tokens += line.usage.output_tokens
+    delta.cost += line.cost or 0
+    if line.outcome is not AttemptOutcome.ACCEPTED:
+        delta.wasted_cost += line.cost or 0
+    delta.estimated_attempts += line.usage.estimated
+    delta.unpriced_attempts += line.charged and line.cost is None
+
+
+class Book:
+    """The sums of one settle for the roll-up and the throughput of one job."""
+
+    def __init__(self, job_id: int, now: datetime):
+        self.job_id = job_id
+        self.now = now
+        self.rollups: dict[tuple[Any, ...], dict[str, int]] = defaultdict(
+            lambda: dict.fromkeys(_ROLLUP_SUMS, 0)
+        )
+        self.succeeded = self.failed = self.calls = self.rate_limited = 0
+
+    def _sums(self, line: AttemptLine, day: str = "") -> dict[str, int]:
+        day = day or day_of(line.started_at)
+        return self.rollups[(line.template_version_id, line.connection_id, line.model, day)]
+
+    def add(self, settlement: Settlement, line: AttemptLine | None) -> None:
+        late = line is not None and line.outcome is AttemptOutcome.LATE
+        if not late:
+            self.succeeded += settlement.status is RecordStatus.SUCCEEDED
+            self.failed += settlement.status is RecordStatus.FAILED
+        if line is None:
+            return
+        self.calls += not late
+        self.rate_limited += settlement.due is DueReason.RATE_LIMIT
+        sums = self._sums(line)
+        sums["calls"] += 1
+        if in_doubt(line):
+            sums["in_doubt_calls"] += 1
+            sums["in_doubt_cost"] += line.cost or 0
+            sums["unpriced_calls"] += line.cost is None
+            return
+        usage = line.usage
+        sums["input_tokens"] += usage.input_tokens
+        sums["cached_input_tokens"] += usage.cached_input_tokens
+        sums["cache_write_tokens"] += usage.cache_write_tokens + usage.cache_write_1h_tokens
+        sums["output_tokens"] += usage.output_tokens
+        sums["cost"] += line.cost or 0
+        if line.outcome is AttemptOutcome.ACCEPTED:
+            sums["accepted"] += 1
+        else:
+            sums["wasted_cost"] += line.cost or 0
+        sums["unpriced_calls"] += line.charged and line.cost is None
+        sums["estimated_calls"] += usage.estimated
+
+    def take_back_doubt(self, line: AttemptLine, cost: int | None, day: str) -> None:
+        """On the day it was booked, which need not be the one on which the call left."""
+        sums = self._sums(line, day)
+        sums["calls"] -= 1
+        sums["in_doubt_calls"] -= 1
+        sums["in_doubt_cost"] -= cost or 0
+        sums["unpriced_calls"] -= cost is None
+
+    def write(self, dialect: Dialect, cursor: CursorWrapper) -> None:
+        cursor.execute("SELECT team_id FROM jobs_job WHERE id = %s", [self.job_id])
+        (team_id,) = cursor.fetchone()
+        rows = [
+            (self.job_id, *key, team_id, *(sums[name] for name in _ROLLUP_SUMS))
+            for key, sums in self.rollups.items()
+        ]
+        if rows:
+            added = ", ".join(f"{n} = jobs_costrollup.{n} + excluded.{n}" for n in _ROLLUP_SUMS)
+            kinds = {"model": "text", "day": "date"}
+            dialect.insert_rows(
+                cursor,
+                "jobs_costrollup",
+                [(name, kinds.get(name, "bigint")) for name in (*_ROLLUP_KEYS, *_ROLLUP_SUMS)],
+                rows,
+                f"ON CONFLICT ({', '.join(_ROLLUP_KEYS)}) DO UPDATE SET {added}",
+            )
+        if self.succeeded or self.failed or self.calls:
+            start = self.now.replace(
+                second=self.now.second - self.now.second % THROUGHPUT_S, microsecond=0
+            )
+            cursor.execute(
+                "INSERT INTO jobs_throughput (job_id, at, team_id, succeeded, failed, calls, "
+                "rate_limited) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+                "ON CONFLICT (job_id, at) DO UPDATE SET "
+                "succeeded = jobs_throughput.succeeded + excluded.succeeded, "
+                "failed = jobs_throughput.failed + excluded.failed, "
+                "calls = jobs_throughput.calls + excluded.calls, "
+                "rate_limited = jobs_throughput.rate_limited + excluded.rate_limited",
+                [
+                    self.job_id,
+                    dialect.time(start),
+                    team_id,
+                    self.succeeded,
+                    self.failed,
+                    self.calls,
+                    self.rate_limited,
+                ],
+            )
