@@ -11,7 +11,7 @@ from jobs.models import Connection
 from jobs.providers.checkup import ConnectionReport, test_connection
 from jobs.providers.dialogue import without_key
 from jobs.providers.formats import FORMATS
-from jobs.providers.transport import Transport, TransportError
+from jobs.providers.transport import Deadline, Transport, TransportError
 from jobs.providers.transport_kinds import make_transport
 from jobs.providers.types import Endpoint, HttpRequest, HttpResponse, Outcome
 from jobs.teams.access import Actor
@@ -29,12 +29,12 @@ class _Remembering:
         self._key = endpoint.api_key
         self.calls: list[tuple[Outcome, int]] = []
 
-    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+    async def send(self, request: HttpRequest, deadline: Deadline) -> HttpResponse:
         if request.method != "POST":
-            return await self._inner.send(request, timeout)  # a list of models costs nothing
+            return await self._inner.send(request, deadline)  # a list of models costs nothing
         start = time.monotonic()
         try:
-            response = without_key(await self._inner.send(request, timeout), self._key)
+            response = without_key(await self._inner.send(request, deadline), self._key)
         except TransportError as error:
             outcome = Outcome(failure=error.failure, charged=None if error.sent else False)
             self.calls.append((outcome, int((time.monotonic() - start) * 1000)))

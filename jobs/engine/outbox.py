@@ -106,7 +106,7 @@ class Outbox:
     ) -> JobStatus | None:
         """Write a batch; where the database refuses what is in it, by halves, down to the one that
         cannot be stored, which fails in words that can. The others are not lost with it."""
-        written = await self._database.patiently(self._try, job_id, settlements, ended)
+        written = await self._database.patiently(self._try_to_settle, job_id, settlements, ended)
         if not isinstance(written, DatabaseError):
             return written
         if len(settlements) > 1:
@@ -120,7 +120,7 @@ class Outbox:
             self._store.settle, job_id, self._worker, marked, ended
         )
 
-    def _try(
+    def _try_to_settle(
         self, job_id: int, settlements: list[Settlement], ended: list[str]
     ) -> JobStatus | DatabaseError | None:
         """Runs in the database thread. Returns the error of a value that no repetition mends."""

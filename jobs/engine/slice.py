@@ -1,8 +1,9 @@
 """A slice: one asyncio session in a worker process that keeps calls in flight for all runnable jobs.
 
 Three loops share one thread for the database: one claims ahead of what is sent, one settles what came
-back, one ticks (heartbeat, permits, pauses, the order to stop). Sending itself waits for nothing but
-permits: there is no wave to end, and no slot is held by a record that waits.
+back, one ticks (heartbeat, permits, pauses, the order to stop). A fourth, which asks nothing of the
+database, cuts off calls that are waited for no longer. Sending itself waits for nothing but permits:
+there is no wave to end, and no slot is held by a record that waits.
 
 Clock, transport, store and randomness are parameters.
 """
@@ -23,18 +24,23 @@ from django.db import DatabaseError, InterfaceError
 from jobs.engine.claiming import LEASE
 from jobs.engine.database import Database
 from jobs.engine.fairness import next_job
+from jobs.engine.flights import Flight, Flights
 from jobs.engine.lane import FIRST_CLAIM, Lane
 from jobs.engine.leases import Leases
 from jobs.engine.outbox import Outbox
+from jobs.engine.patience import ENOUGH, SHORTEST_S
 from jobs.engine.plan import LONGEST_CALL_S, STALE_S, CannotRun, Plan, make_plan
 from jobs.engine.records import Claimed, JobHead
 from jobs.engine.store import Store
 from jobs.failures import POLICIES, Action
+from jobs.models import JobStatus
 from jobs.providers.dialogue import ask
 from jobs.providers.transport import Transport
 
 logger = logging.getLogger(__name__)
 
+# A cancelled job waits for its calls in flight at most so long; then they are in doubt.
+CANCELLED_WAIT_S = 30.0
 # Without a heartbeat for so long nothing is sent: the leases may be lost (a stopped process, a
 # database that hangs), and a call without a lease would be paid for twice.
 MAY_SEND_FOR_S = LEASE.total_seconds() * 0.75
@@ -53,6 +59,10 @@ class Tuning:
     life: float = 240.0
     grace: float = 20.0  # for calls in flight, once told to stop
     buffer_at_most: int = 4_000  # unsettled results; above it nothing is claimed or sent
+    watch: float = 0.2  # a call ends at most so long after its deadline
+    shortest_wait: float = SHORTEST_S  # for an answer, and
+    learned_after: int = ENOUGH  # answers: see jobs.engine.patience
+    cancelled_wait: float = CANCELLED_WAIT_S
 
 
 class Slice:
@@ -86,7 +96,11 @@ class Slice:
         self.lanes: dict[tuple[int, str], Lane] = {}
         self.plans: dict[tuple[int, int | None], Plan] = {}
         self.resting: dict[int, float] = {}  # job -> monotonic time until which it had nothing
-        self.calls: dict[asyncio.Task[None], Claimed] = {}
+        self.calls = Flights(
+            shortest=tuning.shortest_wait,
+            enough=tuning.learned_after,
+            cancelled_wait=tuning.cancelled_wait,
+        )
         self.leases = Leases()
         self.database = Database(store.disconnect, rng)
         self.outbox = Outbox(
@@ -114,7 +128,7 @@ class Slice:
         await self.database.patiently(self.store.sync_clock)
         loops = [
             asyncio.create_task(loop())
-            for loop in (self._tick_loop, self._claim_loop, self.outbox.loop)
+            for loop in (self._tick_loop, self._claim_loop, self.outbox.loop, self._watch_loop)
         ]
         try:
             while not self.stopping:
@@ -154,19 +168,19 @@ class Slice:
         await self._return_all_unsent()
         until = self.clock.monotonic() + patience
         while self.calls and not self.told_to_stop() and self.clock.monotonic() < until:
-            await asyncio.wait(list(self.calls), timeout=0.2)
+            await asyncio.wait(self.calls.tasks, timeout=0.2)
         return not self.calls
 
     async def _drain(self) -> None:
         """Give back what was not sent, let calls end within the grace time, settle everything."""
         await self._return_all_unsent()
         if self.calls:
-            await asyncio.wait(list(self.calls), timeout=self.tuning.grace)
+            await asyncio.wait(self.calls.tasks, timeout=self.tuning.grace)
         # One that has just ended is settled, not doubted.
-        abandoned = [record for call, record in self.calls.items() if not call.done()]
-        for call in list(self.calls):
+        abandoned = self.calls.unfinished()
+        for call in self.calls.tasks:
             call.cancel()
-        await asyncio.gather(*list(self.calls), return_exceptions=True)
+        await asyncio.gather(*self.calls.tasks, return_exceptions=True)
         for record in abandoned:
             self._errand(self._give_back_doubtful(record))
         while self._errands:
@@ -187,8 +201,9 @@ class Slice:
 
     async def _tick(self) -> None:
         self.jobs = await self.database.patiently(self.store.runnable_jobs)
-        held = {record.job_id for lane in self.lanes.values() for record in lane.ready}
-        await self._heed_stops(held - {job.id for job in self.jobs})
+        runnable = {job.id for job in self.jobs}
+        await self._heed_stops({record.job_id for record in self._held()} - runnable)
+        self.calls.forget(runnable)
         await self._refresh_permits()
         now = self.clock.monotonic()
         if now - self.beaten >= self.tuning.heartbeat:
@@ -212,10 +227,14 @@ class Slice:
         await self.database.patiently(self.on_beat)
 
     async def _heed_stops(self, job_ids: set[int]) -> None:
-        """Give back what waits here of jobs that were paused or cancelled."""
+        """Give back what waits here of jobs that were paused or cancelled; for the calls of the latter
+        that are on their way, wait only so long."""
+        stopped: dict[int, JobStatus] = {}
         if job_ids:
             stopped = await self.database.patiently(self.store.stopped, list(job_ids))
             await self._return_unsent(lambda record: record.job_id in stopped)
+        cancelled = [job for job, status in stopped.items() if status is JobStatus.CANCELLING]
+        self.calls.cancelled(cancelled, self.clock.monotonic())
 
     async def _refresh_permits(self) -> None:
         for key, lane in list(self.lanes.items()):
@@ -231,12 +250,16 @@ class Slice:
         )
         lane.refill(permits, ask, cooldown, self.clock.now(), self.clock.monotonic())
 
+    async def _watch_loop(self) -> None:
+        while True:
+            self.calls.watch(self.clock.monotonic())
+            await asyncio.sleep(self.tuning.watch)
+
     def _detail(self, now: float) -> dict[str, Any]:
-        jobs: dict[str, int] = defaultdict(int)
-        for record in self.calls.values():
-            jobs[str(record.job_id)] += 1
+        calls = self.calls.report(now, self.clock.now().timestamp())
         return {
-            "jobs": jobs,
+            "jobs": {job: told["calls"] for job, told in calls.items()},
+            "calls": calls,
             "limits": {f"{k[0]}:{k[1]}": lane.report(now) for k, lane in self.lanes.items()},
         }
 
@@ -268,7 +291,7 @@ class Slice:
 
     def _held(self) -> list[Claimed]:
         waiting = [record for lane in self.lanes.values() for record in lane.ready]
-        return waiting + list(self.calls.values())
+        return waiting + list(self.calls.records())
 
     def _room(self, job: JobHead, now: float) -> int:
         lane = self.lanes.get((job.connection_id, job.model))
@@ -375,8 +398,9 @@ class Slice:
             return
         for lane in self.lanes.values():
             while (record := lane.next_to_send(now)) is not None:
-                call = asyncio.create_task(self._call(lane, record))
-                self.calls[call] = record
+                flight = self.calls.make(record, self._plan_of(record))
+                call = asyncio.create_task(self._call(lane, flight))
+                self.calls.add(call, flight)
                 call.add_done_callback(partial(self._called, lane))
             if lane.hungry():
                 self._claim.set()
@@ -390,7 +414,7 @@ class Slice:
         asyncio.get_running_loop().call_later(slot - now, self._send)
 
     def _called(self, lane: Lane, call: asyncio.Task[None]) -> None:
-        record = self.calls.pop(call)
+        record = self.calls.remove(call)
         lane.ended()
         if not call.cancelled() and (error := call.exception()) is not None:
             # A fault of ours. The call may have been made: back to pending, its attempt in doubt.
@@ -398,14 +422,16 @@ class Slice:
             self._errand(self._give_back_doubtful(record))
         self._send()
 
-    async def _call(self, lane: Lane, record: Claimed) -> None:
-        plan = self._plan_of(record)
+    async def _call(self, lane: Lane, flight: Flight) -> None:
+        record, plan = flight.record, flight.plan
         started_at, sent = self.clock.now(), self.clock.monotonic()
         request, response, outcome = await ask(
-            self.transport, plan.endpoint, plan.call_of(record), plan.timeout
+            self.transport, plan.endpoint, plan.call_of(record), flight.cutoff
         )
         now = self.clock.monotonic()
         lane.answered(record, outcome, now)
+        if outcome.usage is not None:
+            flight.patience.answered(now - sent, outcome.usage.output_tokens)
         cooldown = 0.0
         action = None if outcome.failure is None else POLICIES[outcome.failure].action
         if action is Action.PAUSE:

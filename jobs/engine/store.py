@@ -86,9 +86,9 @@ class Store:
     def give_back(self, token: str, job_id: int, numbers: Sequence[int], sent: set[int]) -> None:
         reclaiming.give_back(self.dialect, token, job_id, numbers, sent, self.clock.now())
 
-    def abandon(self, token: str) -> None:
+    def abandon(self, token: str, job_id: int) -> None:
         """Undo a claim of which nobody knows whether it was committed; nothing of it was sent."""
-        reclaiming.abandon(self.dialect, token, self.clock.now())
+        reclaiming.abandon(self.dialect, token, job_id, self.clock.now())
 
     def drop_leases(self, tokens: Sequence[str]) -> None:
         """Delete leases whose records are all settled or given back."""
@@ -107,18 +107,18 @@ class Store:
             )
             return [JobHead(*row) for row in cursor.fetchall()]
 
-    def stopped(self, job_ids: Sequence[int]) -> set[int]:
+    def stopped(self, job_ids: Sequence[int]) -> dict[int, JobStatus]:
         """Which of these jobs may not be claimed from any more (paused, cancelled, ended)."""
         if not job_ids:
-            return set()
+            return {}
         with connection.cursor() as cursor:
             condition, parameters = self.dialect.in_list("id", list(job_ids))
             cursor.execute(
-                "SELECT id FROM jobs_job WHERE status NOT IN ('queued', 'running') "
+                "SELECT id, status FROM jobs_job WHERE status NOT IN ('queued', 'running') "
                 f"AND {condition}",
                 parameters,
             )
-            return {job_id for (job_id,) in cursor.fetchall()}
+            return {job_id: JobStatus(status) for job_id, status in cursor.fetchall()}
 
     def pause(self, job_id: int, reason: StatusReason, detail: str) -> None:
         """Pause a job that cannot run as it is set up; heeded only while it is runnable."""
@@ -145,21 +145,25 @@ class Store:
         """
         now = self.clock.now()
         with transaction.atomic(), connection.cursor() as cursor:
+            lost = self._renew(cursor, worker, list(tokens), now) if tokens else set()
+        # Apart: what people are told of it may wait, or have no room.
+        with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE jobs_worker SET seen_at = %s, in_flight = %s, detail = %s WHERE id = %s",
                 [self.dialect.time(now), in_flight, orjson.dumps(detail).decode(), worker],
             )
-            if not tokens:
-                return set()
-            condition, parameters = self.dialect.in_list("token", list(tokens))
-            cursor.execute(
-                f"UPDATE jobs_lease SET until = %s WHERE worker = %s AND {condition}",
-                [self.dialect.time(now + LEASE), worker, *parameters],
-            )
-            if cursor.rowcount == len(tokens):
-                return set()
-            cursor.execute(f"SELECT token FROM jobs_lease WHERE {condition}", parameters)
-            return set(tokens) - {token for (token,) in cursor.fetchall()}
+        return lost
+
+    def _renew(self, cursor: Any, worker: str, tokens: list[str], now: datetime) -> set[str]:
+        condition, parameters = self.dialect.in_list("token", tokens)
+        cursor.execute(
+            f"UPDATE jobs_lease SET until = %s WHERE worker = %s AND {condition}",
+            [self.dialect.time(now + LEASE), worker, *parameters],
+        )
+        if cursor.rowcount == len(tokens):
+            return set()
+        cursor.execute(f"SELECT token FROM jobs_lease WHERE {condition}", parameters)
+        return set(tokens) - {token for (token,) in cursor.fetchall()}
 
     def sign_off(self, worker: str) -> None:
         Worker.objects.filter(pk=worker).delete()

@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 from jobs.providers.errors import message_of
 from jobs.providers.formats import FORMATS
-from jobs.providers.transport import Transport, TransportError
+from jobs.providers.transport import Deadline, Transport, TransportError
 from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome
 
 SHORTEST_SECRET = 12  # characters; real keys have 20 and more
 
 
 async def ask(
-    transport: Transport, endpoint: Endpoint, call: Call, timeout: float
+    transport: Transport, endpoint: Endpoint, call: Call, deadline: Deadline
 ) -> tuple[HttpRequest, HttpResponse | None, Outcome]:
     """Never raises for what a provider or a network does.
 
@@ -26,7 +26,7 @@ async def ask(
     wire = FORMATS[endpoint.api]
     request = wire.build(endpoint, call)
     try:
-        response = await transport.send(request, timeout)
+        response = await transport.send(request, deadline)
     except TransportError as error:
         outcome = Outcome(
             failure=error.failure,

@@ -15,13 +15,13 @@ import httpx2
 import openai
 
 from jobs.failures import FailureClass
-from jobs.providers.transport import LeanTransport, TransportError
+from jobs.providers.transport import Deadline, LeanTransport, TransportError
 from jobs.providers.types import HttpRequest, HttpResponse
 
 # The key travels in the built request's headers; the clients demand to be given one.
 _NO_KEY = "in-the-request"
-# The request that the current task is sending, with its deadline in seconds.
-_sending: ContextVar[tuple[HttpRequest, float]] = ContextVar("sending")
+# The request that the current task is sending, with its deadline.
+_sending: ContextVar[tuple[HttpRequest, Deadline]] = ContextVar("sending")
 for _name in ("openai", "anthropic", "httpx2"):
     # They log whole requests at DEBUG; bodies are nobody's to read.
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -42,10 +42,10 @@ class SdkTransport:
         self._openai: dict[str, openai.AsyncOpenAI] = {}
         self._anthropic: dict[str, anthropic.AsyncAnthropic] = {}
 
-    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+    async def send(self, request: HttpRequest, deadline: Deadline) -> HttpResponse:
         """As `Transport.send`."""
         try:
-            response = await self._call(request, timeout)
+            response = await self._call(request, deadline)
         except (openai.APIStatusError, anthropic.APIStatusError) as error:
             response = error.response
         except (openai.OpenAIError, anthropic.AnthropicError) as error:
@@ -56,20 +56,20 @@ class SdkTransport:
             ) from error
         return HttpResponse(response.status_code, dict(response.headers), response.content)
 
-    async def _call(self, request: HttpRequest, timeout: float) -> httpx2.Response:
+    async def _call(self, request: HttpRequest, deadline: Deadline) -> httpx2.Response:
         client = self._client(request)
-        _sending.set((request, timeout))
+        _sending.set((request, deadline))
         if request.method == "GET":
             return await client.get(
                 request.url,
                 cast_to=httpx2.Response,
-                options={"headers": request.headers, "timeout": timeout},
+                options={"headers": request.headers, "timeout": None},
             )
         return await client.post(
             request.url,
             cast_to=httpx2.Response,
             content=request.body,
-            options={"headers": request.headers, "timeout": timeout},
+            options={"headers": request.headers, "timeout": None},
         )
 
     def _client(self, request: HttpRequest) -> openai.AsyncOpenAI | anthropic.AsyncAnthropic:
@@ -99,7 +99,7 @@ class _Bridge(httpx2.AsyncBaseTransport):
         self._lean = lean
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        built, timeout = _sending.get()
+        built, deadline = _sending.get()
         # The SDKs add what they find in the environment, keys too: only what they say of themselves
         # is taken over.
         told = {
@@ -109,7 +109,7 @@ class _Bridge(httpx2.AsyncBaseTransport):
             HttpRequest(
                 request.method, str(request.url), told | built.headers, await request.aread()
             ),
-            timeout,
+            deadline,
         )
         # The body is no longer compressed or in chunks; httpx2 must not try to undo that again.
         kept = {

@@ -8,6 +8,7 @@ import asyncio
 import os
 import zlib
 from functools import lru_cache
+from time import monotonic
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -28,6 +29,10 @@ CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 15.0
 
 
+# Seconds, or a timeout that somebody else lets run out; its `when` may change on the way.
+type Deadline = float | asyncio.Timeout
+
+
 class TransportError(Exception):
     """No whole answer. `sent` says whether the provider may have seen the request."""
 
@@ -42,8 +47,8 @@ class _OddAnswerError(Exception):
 
 
 class Transport(Protocol):
-    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        """Raises TransportError. `timeout` (seconds) covers everything.
+    async def send(self, request: HttpRequest, deadline: Deadline) -> HttpResponse:
+        """Raises TransportError. `deadline` covers everything.
 
         An answer that echoes another request's id is a broken connection, not an answer.
         """
@@ -74,16 +79,20 @@ class LeanTransport:
         # By connection: the provider's id of the last answer on it, and a hash of its body.
         self._last: WeakKeyDictionary[asyncio.BaseProtocol, tuple[str, int]] = WeakKeyDictionary()
 
-    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+    async def send(self, request: HttpRequest, deadline: Deadline) -> HttpResponse:
         body = _Body(request.body) if request.body else None
+        began = monotonic()
+        limit = deadline if isinstance(deadline, asyncio.Timeout) else asyncio.timeout(deadline)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 return await self._exchange(request, body)
         except TimeoutError as error:  # aiohttp's own, of the connect phase, is one too
             sent = _sent(body)
             where = "answer" if sent else "connection"
             raise TransportError(
-                FailureClass.TIMEOUT, f"No whole {where} within {timeout:g} s", sent=sent
+                FailureClass.TIMEOUT,
+                f"No whole {where} within {monotonic() - began:.3g} s",
+                sent=sent,
             ) from error
         except AddressRefused as error:
             raise TransportError(FailureClass.CONNECTION, str(error), sent=False) from error

@@ -202,6 +202,21 @@ def test_it_passes_cancellation_on(kind: str) -> None:
     each(kind, test, silence)
 
 
+@both
+def test_its_deadline_may_come_while_it_waits(kind: str) -> None:
+    async def test(there: Any, transport: Transport) -> None:
+        deadline = asyncio.timeout(None)
+        task = asyncio.create_task(transport.send(there.request(), deadline))
+        while not there.asked:
+            await asyncio.sleep(0)
+        deadline.reschedule(0)
+        with pytest.raises(TransportError) as raised:
+            await task
+        assert (raised.value.failure, raised.value.sent) == (FailureClass.TIMEOUT, True)
+
+    each(kind, test, silence)
+
+
 def test_it_knows_two_kinds_of_transport_only() -> None:
     with pytest.raises(ValueError, match="lean or sdk"):
         make_transport("other", allow_private=True, max_connections=1)

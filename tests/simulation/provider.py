@@ -11,12 +11,15 @@ from typing import Any
 
 from jobs.failures import FailureClass
 from jobs.providers.shared import REQUEST_ID
-from jobs.providers.transport import TransportError
+from jobs.providers.transport import Deadline, TransportError
 from jobs.providers.types import HttpRequest, HttpResponse
 from tests.engine.build import INPUT_PRICE, OUTPUT_PRICE
 
 _ROW = re.compile(rb"job (\d+) row (\d+)")
 _RIGHT = '{"label": "a", "score": 1}'
+# The jobs' own timeout; and what no call waits for.
+TIMEOUT_S = 8.0
+_EVER = 10_000.0
 
 # What an answer may be, beside the right one: status, error's code and type, or text and finish.
 ERRORS = {
@@ -77,7 +80,21 @@ class Provider:
                 return fault
         return ""
 
-    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+    async def send(self, request: HttpRequest, deadline: Deadline) -> HttpResponse:
+        assert isinstance(deadline, asyncio.Timeout)
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+        began = loop.time()
+        try:
+            async with deadline:
+                return await self._exchange(request, arrived)
+        except TimeoutError as error:
+            early = loop.time() - began < TIMEOUT_S
+            self.reached["call given up early" if early else "call timed out"] += 1
+            raise TransportError(
+                FailureClass.TIMEOUT, "No whole answer", sent=arrived.is_set()
+            ) from error
+
+    async def _exchange(self, request: HttpRequest, arrived: asyncio.Event) -> HttpResponse:
         fault, took = self._draw(), self.rng.choice((0.1, 0.5, 2.0, 6.0)) * self.rng.random()
         if fault == "refused":
             await asyncio.sleep(took)
@@ -94,12 +111,9 @@ class Provider:
             self.twice.append((job_id, n, number))
         self.calls[(job_id, n, number)] = Counted(asyncio.get_running_loop().time(), billed)
         self.arrived(job_id)
-        if fault == "silent" or took > timeout:
-            await asyncio.sleep(timeout)
-            raise TransportError(FailureClass.TIMEOUT, "No whole answer", sent=True)
-        if fault == "slow":
-            took = timeout * 0.95
-        await asyncio.sleep(took)
+        arrived.set()
+        slowly = {"silent": _EVER, "slow": TIMEOUT_S * 0.95}
+        await asyncio.sleep(slowly.get(fault, took))
         if fault == "broken":
             raise TransportError(FailureClass.CONNECTION, "The connection broke", sent=True)
         if fault in ERRORS:

@@ -25,6 +25,7 @@ REACHED = {
     *(f"job {status}" for status in ("completed", "completed_with_failures", "cancelled")),
     *(f"paused: {why}" for why in ("person", "budget", "authentication", "failure_rate")),
     *(f"killed within {step}" for step in STEPS),
+    *("call given up early", "call timed out"),
     *("doorbell lost", "doorbell doubled", "doorbell delayed", "budget lowered", "told to stop"),
 }
 

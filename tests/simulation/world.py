@@ -40,11 +40,10 @@ from tests.simulation.faults import (
     name_of,
     tapped,
 )
-from tests.simulation.provider import Provider
+from tests.simulation.provider import TIMEOUT_S, Provider
 from tests.simulation.timeline import Process, Timeline, VirtualLoop
 
 SLOTS = 2  # workers of the cluster
-TIMEOUT_S = 8.0
 # Peace must bring every job to its end within this.
 CALM_S = 400.0
 STEPS_AT_MOST = 60_000
@@ -81,6 +80,8 @@ class World:
             tick=self.rng.choice((0.5, 1.0)), life=self.rng.choice((6.0, 30.0, 240.0)),
             grace=self.rng.choice((1.0, 20.0)), flush_at=self.rng.choice((1, 3, 256)),
             claim_at_most=self.rng.choice((2, 5, 128)), idle=2.0,
+            shortest_wait=self.rng.choice((0.5, 30.0)), learned_after=3,
+            cancelled_wait=self.rng.choice((1.0, 30.0)),
         )  # fmt: skip
 
     # --- the whole --------------------------------------------------------------------------
@@ -144,7 +145,7 @@ class World:
             started_at=self.timeline.now(), seen_at=self.timeline.now().replace(year=2200),
         )  # fmt: skip
         # Not a duty of the engine: it prunes files.
-        Errand.objects.create(name="prune", done_at=self.timeline.now().replace(year=2200))
+        Errand.objects.create(name="prune", done_at=self.timeline.now())
         self._launch()
         for _ in range(self.rng.choice((0, 1, 2))):
             self.cluster.later(self.rng.uniform(0, self.chaos_s), self._launch)
