@@ -18,6 +18,7 @@ from jobs.control.filters import (
     JobFilter,
     RecordFilter,
 )
+from jobs.control.waits import Waits, end_of_waiting, waits_of
 from jobs.datasets.selectors import original_values, row_values
 from jobs.engine.plan import CannotRun, make_plan
 from jobs.engine.records import Claimed
@@ -96,6 +97,7 @@ class JobView:
     in_flight: int
     level: int
     why: str
+    waits: Waits | None
     elapsed: float | None
     open_replay: Replay | None
     replayed: bool  # then its time holds the idle time before the replay
@@ -132,7 +134,9 @@ def job_view(job: Job) -> JobView:
     ended_twice = job.state.is_terminal and Replay.objects.filter(job=job).exists()
     still = ended_twice or job.state == JobStatus.PAUSED
     rate, spread = (0.0, 0.0) if still else _rate(job, now)
-    in_flight, level, why = _concurrency(job, now)
+    details = [] if job.state.is_terminal else _slices(now)
+    in_flight, level, why = _concurrency(job, details)
+    waits = waits_of(job, details)
     cooldown = (
         LimitState.objects.filter(
             connection_id=job.connection_id, model=job.model, cooldown_until__gt=now
@@ -149,10 +153,11 @@ def job_view(job: Job) -> JobView:
         waiting_until=cooldown,
         returned=due.get(DueReason.RETURNED.value, 0) + due.get(DueReason.REPLAY.value, 0),
         rate=rate,
-        eta=_eta(job, rate, spread),
+        eta=end_of_waiting(job, waits, _eta(job, rate, spread), now),
         in_flight=in_flight,
         level=level,
         why=why,
+        waits=waits,
         elapsed=(end - job.started_at).total_seconds()
         if job.started_at and not ended_twice
         else None,
@@ -188,22 +193,27 @@ def _rate(job: Job, now: datetime) -> tuple[float, float]:
 
 def _eta(job: Job, rate: float, spread: float) -> tuple[float, float] | None:
     """Seconds to the end as a range; None when there is no rate to go by."""
-    left = job.pending + job.running
+    left = job.running + (0 if job.state is JobStatus.CANCELLING else job.pending)
     if job.state.is_terminal or left == 0 or rate <= 0:
         return None
     margin = max(0.1 * rate, min(spread, 0.6 * rate))
     return left / (rate + margin), left / (rate - margin)
 
 
-def _concurrency(job: Job, now: datetime) -> tuple[int, int, str]:
+def _slices(now: datetime) -> list[dict[str, Any]]:
+    """What the live slices told last."""
+    slices = Worker.objects.filter(kind="slice", seen_at__gt=now - SLICE_SEEN)
+    return list(slices.values_list("detail", flat=True))
+
+
+def _concurrency(job: Job, slices: Sequence[dict[str, Any]]) -> tuple[int, int, str]:
     """Calls of this job in flight, the level its slices hold, and what holds them there."""
     if job.state.is_terminal:
         return 0, 0, "the job has ended"
     key = f"{job.connection_id}:{job.model}"
     in_flight = level = 0
     why = ""
-    slices = Worker.objects.filter(kind="slice", seen_at__gt=now - SLICE_SEEN)
-    for detail in slices.values_list("detail", flat=True):
+    for detail in slices:
         in_flight += detail.get("jobs", {}).get(str(job.pk), 0)
         lane = detail.get("limits", {}).get(key)
         if lane:
@@ -213,7 +223,7 @@ def _concurrency(job: Job, now: datetime) -> tuple[int, int, str]:
         if job.state == "paused":
             why = "the job is paused"
         else:
-            why = "worker processes busy" if slices.exists() else "no worker is at it yet"
+            why = "worker processes busy" if slices else "no worker is at it yet"
     return in_flight, level, why
 
 

@@ -9,6 +9,8 @@ provider that is slow, and all wait up to the ceiling.
 
 import math
 
+# A cancelled job waits for its calls in flight at most so long; then they are in doubt.
+CANCELLED_WAIT_S = 30.0
 # Fewer answers say nothing about the slowest.
 ENOUGH = 30
 # Waited for at least, seconds: providers have moments.

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.control.selectors import JobView, cost_at_end, job_view
+from jobs.control.waits import sends_no_more
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Job, JobStatus, StatusReason
 from jobs.teams.access import Actor
@@ -174,6 +175,8 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
     if workers == 0:
         text = "Nothing is sent until a worker is started; nothing is lost meanwhile."
         add("red", "server", "No worker is online.", text)
+    if view.waits is not None and (words := _waiting_words(view)):
+        add("blue", "hourglass", *words)
     if view.waiting_until and status.is_runnable:
         until = f"{view.waiting_until.astimezone(timezone.get_default_timezone()):%H:%M:%S} UTC"
         text = f"{count_text(view.waiting)} rows wait; this uses up none of their attempts."
@@ -185,6 +188,19 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         text = f"Failed records that go back to pending: {count_text(view.open_replay.asked)}."
         add("blue", "refresh", "A replay is being applied.", text)
     return found
+
+
+def _waiting_words(view: JobView) -> tuple[str, str] | None:
+    """Of a job that has nothing more to send: how many calls it waits for, since when, until when."""
+    waits = view.waits
+    if waits is None or not sends_no_more(view.job) or not waits.long(timezone.now()):
+        return None
+    one = waits.calls == 1
+    return (
+        f"Waiting for {count_text(waits.calls)} call{'' if one else 's'}.",
+        f"{'It' if one else 'The first of them'} left at {waits.since:%H:%M:%S} UTC; at "
+        f"{waits.until:%H:%M:%S} UTC at the latest {'it is' if one else 'they are'} given up.",
+    )
 
 
 def _advice(reason: StatusReason) -> str:
