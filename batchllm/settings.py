@@ -124,14 +124,17 @@ if _database["ENGINE"].endswith("sqlite3"):
         ),
     )
 else:
-    # Every query is bounded in time, a lost connection is noticed within seconds.
+    # Every query is bounded in time, a lost connection is noticed within seconds, and a row that
+    # somebody forgot to let go is an error soon.
+    _database["ENGINE"] = "jobs.postgresql"
     _database.setdefault("OPTIONS", {}).update(
         connect_timeout=5,
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=15_000,
-        options="-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+        options="-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000 "
+        "-c lock_timeout=2000",
     )
     _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True

@@ -19,15 +19,14 @@ class DatabaseClock:
     """
 
     def __init__(self) -> None:
-        self._base = datetime.now(UTC)
-        self._at = time.monotonic()
+        self.sync(datetime.now(UTC))
 
     def sync(self, database_now: datetime) -> None:
-        self._base = database_now
-        self._at = time.monotonic()
+        self._read = (database_now, time.monotonic())  # one value: threads share it
 
     def now(self) -> datetime:
-        return self._base + timedelta(seconds=time.monotonic() - self._at)
+        base, at = self._read
+        return base + timedelta(seconds=time.monotonic() - at)
 
     def monotonic(self) -> float:
         return time.monotonic()

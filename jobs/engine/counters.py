@@ -1,11 +1,13 @@
 """What a transaction changes in a job's counters, taken from the rows really written, and the close
 of a job. Called with the job's row locked, once a transaction."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from jobs.engine.breakers import (
@@ -83,6 +85,20 @@ def lock_job(dialect: Dialect, cursor: CursorWrapper, job_id: int) -> JobState |
     watch = orjson.loads(row[-1]) if isinstance(row[-1], str) else row[-1]
     rest = (*row[2:-1], Watch.load(watch))
     return JobState(row[0], JobStatus(row[1]), *rest)
+
+
+def unlocked_jobs(dialect: Dialect, job_ids: Collection[int]) -> list[int]:
+    """Those whose rows nobody holds now. For duties that can as well be done later: one row that
+    somebody forgot to let go must not keep them from all the others."""
+    if not dialect.postgresql or not job_ids:
+        return list(job_ids)
+    with transaction.atomic(), dialect.connection.cursor() as cursor:
+        query = "SELECT id FROM jobs_job WHERE id = ANY(%s) ORDER BY id"
+        cursor.execute(query, [list(job_ids)])
+        held = {job_id for (job_id,) in cursor.fetchall()}
+        cursor.execute(f"{query} FOR UPDATE SKIP LOCKED", [list(job_ids)])
+        held -= {job_id for (job_id,) in cursor.fetchall()}
+    return [job_id for job_id in job_ids if job_id not in held]
 
 
 def apply_delta(

@@ -1,28 +1,79 @@
-"""A slice's way to the store: one thread of its own, and patience while the database is away."""
+"""A slice's way to the store: a thread and a connection of its own, and patience while the database is
+away.
+
+What goes wrong is told apart by what helps. Time alone: the database is away, or takes nothing (its
+disk is full, it has no connection left). Another try: two transactions met. Somebody else's hand: a
+lock. Or nothing but a mend: then the statement is wrong, and to repeat it in silence would hide that.
+"""
 
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
+
+from jobs.postgresql import wait_at_most
 
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
+TRIES_MORE = 3
+
+
+class Trouble(Enum):
+    AWAY = auto()
+    LOCKED = auto()
+    CONFLICT = auto()
+    FAULT = auto()
+
+
+# By SQLSTATE: a lock timeout; serialization failure, deadlock, statement timeout.
+_LOCKED = "55P03"
+_CONFLICTS = ("40001", "40P01", "57014")
+# Its connection, its resources, its operator, its disk; ended while idle in a transaction; read-only, as
+# a standby is before it takes over.
+_AWAY = ("08", "53", "57", "58", "25P03", "25006")
+# SQLite's code for a statement that is wrong; all others are of the file and its locks.
+_SQLITE_ERROR = 1
+
+
+def trouble_of(error: DatabaseError | InterfaceError) -> Trouble:
+    """What helps against it."""
+    state: str | None = getattr(error.__cause__, "sqlstate", None)
+    if state is not None:
+        if state == _LOCKED:
+            return Trouble.LOCKED
+        if state in _CONFLICTS:
+            return Trouble.CONFLICT
+        return Trouble.AWAY if state.startswith(_AWAY) else Trouble.FAULT
+    if not isinstance(error, OperationalError | InterfaceError):
+        return Trouble.FAULT
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return Trouble.FAULT if code == _SQLITE_ERROR else Trouble.AWAY
 
 
 class Database:
-    """`disconnect` closes the thread's connection, also a broken one; the next call makes another."""
+    """`disconnect` closes the thread's connection, also a broken one; the next call makes another. No
+    statement is waited for longer than `at_most` seconds, where the database can be told."""
 
-    def __init__(self, disconnect: Callable[[], None], rng: random.Random) -> None:
+    def __init__(
+        self, disconnect: Callable[[], None], rng: random.Random, *, at_most: float
+    ) -> None:
         self.disconnect = disconnect
         self._rng = rng
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._thread = ThreadPoolExecutor(
+            1, thread_name_prefix="store", initializer=wait_at_most, initargs=(at_most,)
+        )
+        self._trying = 0  # calls that wait for the database to be back
+        self._since = 0.0  # monotonic: how long that has been so
+        self.trouble = ""  # why, in the database's words; empty when all is well
 
     async def once[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(
@@ -30,16 +81,54 @@ class Database:
         )
 
     async def patiently[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Again and again while the database is away: what was paid for is not dropped."""
-        wait = FIRST_WAIT_S
-        while True:
-            try:
-                return await self.once(function, *args, **kwargs)
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("database: %s; again in %.1f s", error, wait)
-                await self.once(self.disconnect)
-                await asyncio.sleep(wait * self._rng.uniform(0.5, 1.5))
-                wait = min(wait * 2, LONGEST_WAIT_S)
+        """Again and again while the database is away or somebody holds a lock: what was paid for is not
+        dropped. What another try may help gets three; what is wrong is raised."""
+        return await self._again((Trouble.AWAY, Trouble.LOCKED), function, *args, **kwargs)
+
+    async def unless_locked[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """As `patiently`, but a lock that somebody holds is raised: there are other things to do."""
+        return await self._again((Trouble.AWAY,), function, *args, **kwargs)
+
+    async def _again[T](
+        self, waits_for: tuple[Trouble, ...], function: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> T:
+        wait, conflicts, away = FIRST_WAIT_S, 0, False
+        try:
+            while True:
+                try:
+                    return await self.once(function, *args, **kwargs)
+                except (DatabaseError, InterfaceError) as error:
+                    trouble = trouble_of(error)
+                    if trouble is Trouble.CONFLICT and conflicts < TRIES_MORE:
+                        conflicts += 1
+                        await asyncio.sleep(conflicts * FIRST_WAIT_S * self._rng.uniform(0.2, 1.0))
+                        continue
+                    if trouble not in waits_for:
+                        raise
+                    if not away:
+                        away = True
+                        self._went(error)
+                    if trouble is Trouble.AWAY:
+                        await self.once(self.disconnect)
+                    await asyncio.sleep(wait * self._rng.uniform(0.5, 1.5))
+                    wait = min(wait * 2, LONGEST_WAIT_S)
+        finally:
+            if away:
+                self._came()
+
+    def _went(self, error: Exception) -> None:
+        """Said once, however many calls wait and however often they try."""
+        self._trying += 1
+        if self._trying == 1:
+            self._since = time.monotonic()
+            self.trouble = str(error).strip() or type(error).__name__
+            logger.warning("database: %s; trying until it is back", self.trouble)
+
+    def _came(self) -> None:
+        self._trying -= 1
+        if not self._trying:
+            self.trouble = ""
+            logger.warning("database: back after %.1f s", time.monotonic() - self._since)
 
     async def close(self) -> None:
         await self.once(self.disconnect)

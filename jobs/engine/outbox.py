@@ -1,6 +1,8 @@
 """The outbox of a slice: what came back and is not yet written, and the loop that writes it in batches.
 
-Nothing leaves it but by being written: not when the slice ends, not while the database is away.
+Nothing leaves it but by being written, not while the database is away, not while a job is locked; unless
+the slice must end and the database refuses what it says for other reasons than what is in it. Then the
+leases run out, and the calls are in doubt.
 """
 
 import asyncio
@@ -10,13 +12,19 @@ from collections.abc import Awaitable, Callable
 
 from django.db import DatabaseError, DataError, IntegrityError
 
-from jobs.engine.database import Database
+from jobs.engine.database import Database, Trouble, trouble_of
 from jobs.engine.leases import Leases
 from jobs.engine.records import Settlement
 from jobs.engine.store import Store
 from jobs.models import JobStatus
 
 logger = logging.getLogger(__name__)
+
+# What could not be written is tried again after so long; a lock's waiting comes on top.
+REST_S = 0.5
+# And what the database refuses, which it may do for as long as the program is not mended.
+REFUSED_REST_S = 5.0
+LAST_TRIES = 3
 
 
 class Outbox:
@@ -47,6 +55,8 @@ class Outbox:
         self._on_stopped = on_stopped
         self._on_flushed = on_flushed
         self._waiting: list[Settlement] = []
+        self._resting: dict[int, float] = {}  # job -> loop's time until which it is not tried
+        self._refused = ""  # the words of what is wrong with our writing, until it succeeds
         self._wake = asyncio.Event()
         self.writing = asyncio.Lock()  # held while a batch is on its way to the tables
 
@@ -59,7 +69,12 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        return len(self._waiting) >= self._at_most
+        """Whether nothing more may be sent: too much waits, or nothing can be written now."""
+        return len(self._waiting) >= self._at_most or bool(self.trouble)
+
+    @property
+    def trouble(self) -> str:
+        return self._refused or self._database.trouble
 
     async def loop(self) -> None:
         while True:
@@ -68,45 +83,88 @@ class Outbox:
                 await asyncio.sleep(self._flush_every)
             self._wake.clear()
             while self._waiting:
-                await self._flush()
+                if not await self._flush():
+                    await asyncio.sleep(REST_S)
 
     async def empty(self) -> None:
         """Write all there is, also what the loop took out and is writing: cancelled there, it would
         be lost."""
+        tries = 0
         while self._waiting or self.writing.locked():
-            await self._flush()
+            if await self._flush() or not self._waiting:
+                continue
+            tries += bool(self._refused)
+            if tries > LAST_TRIES:
+                logger.error("%d answers are not written: %s", len(self._waiting), self._refused)
+                self._waiting.clear()
+            else:
+                self._resting.clear()
+                await asyncio.sleep(REST_S)
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
+        """Whether anything was written."""
         async with self.writing:
-            await self._write()
+            wrote = False
+            for job_id, settlements in self._take_out().items():
+                wrote |= await self._write(job_id, settlements)
         self._on_flushed()
+        return wrote
 
-    async def _write(self) -> None:
-        batch = self._waiting[: self._flush_at]
-        self._waiting = self._waiting[self._flush_at :]
+    def _take_out(self) -> dict[int, list[Settlement]]:
+        """The next batch, by job, without those that rest."""
+        now = asyncio.get_running_loop().time()
+        self._resting = {job_id: until for job_id, until in self._resting.items() if until > now}
         by_job: dict[int, list[Settlement]] = defaultdict(list)
-        for settlement in batch:
-            by_job[settlement.job_id].append(settlement)
-        for job_id, settlements in by_job.items():
-            by_lease: dict[str, list[int]] = defaultdict(list)
-            for settlement in settlements:
-                by_lease[settlement.lease].append(settlement.n)
-            # Struck off only when it is written: until then the lease is renewed.
-            ended = [t for t, numbers in by_lease.items() if self._leases.end_with(t, numbers)]
+        left: list[Settlement] = []
+        taken = 0
+        for settlement in self._waiting:
+            if taken < self._flush_at and settlement.job_id not in self._resting:
+                by_job[settlement.job_id].append(settlement)
+                taken += 1
+            else:
+                left.append(settlement)
+        self._waiting = left
+        return by_job
+
+    async def _write(self, job_id: int, settlements: list[Settlement]) -> bool:
+        by_lease: dict[str, list[int]] = defaultdict(list)
+        for settlement in settlements:
+            by_lease[settlement.lease].append(settlement.n)
+        # Struck off only when it is written: until then the lease is renewed.
+        ended = [t for t, numbers in by_lease.items() if self._leases.end_with(t, numbers)]
+        try:
             status = await self._settle(job_id, settlements, ended)
-            emptied = [t for lease in by_lease.items() for t in self._leases.strike_off(*lease)]
-            rest = sorted(set(emptied) - set(ended))
-            if rest:  # their other records were given back while this was written
-                await self._database.patiently(self._store.drop_leases, rest)
-            if status is None or not status.is_runnable:
-                await self._on_stopped(job_id)
+        except DatabaseError as error:
+            self._keep(job_id, settlements, error)
+            return False
+        self._refused = ""
+        emptied = [t for lease in by_lease.items() for t in self._leases.strike_off(*lease)]
+        rest = sorted(set(emptied) - set(ended))
+        if rest:  # their other records were given back while this was written
+            await self._database.patiently(self._store.drop_leases, rest)
+        if status is None or not status.is_runnable:
+            await self._on_stopped(job_id)
+        return True
+
+    def _keep(self, job_id: int, settlements: list[Settlement], error: DatabaseError) -> None:
+        """For later. Written by halves, what is written already is so when it is repeated."""
+        self._waiting += settlements
+        rest = REST_S
+        if trouble_of(error) is not Trouble.LOCKED:
+            words = f"{type(error).__name__}: {error}".strip()
+            if not self._refused:
+                logger.error("answers of job %s cannot be written: %s", job_id, words)
+            self._refused, rest = words, REFUSED_REST_S
+        self._resting[job_id] = asyncio.get_running_loop().time() + rest
 
     async def _settle(
         self, job_id: int, settlements: list[Settlement], ended: list[str]
     ) -> JobStatus | None:
         """Write a batch; where the database refuses what is in it, by halves, down to the one that
         cannot be stored, which fails in words that can. The others are not lost with it."""
-        written = await self._database.patiently(self._try_to_settle, job_id, settlements, ended)
+        written = await self._database.unless_locked(
+            self._try_to_settle, job_id, settlements, ended
+        )
         if not isinstance(written, DatabaseError):
             return written
         if len(settlements) > 1:
@@ -116,7 +174,7 @@ class Outbox:
         (refused,) = settlements
         logger.error("row %s of job %s cannot be stored: %s", refused.n, job_id, type(written))
         marked = [refused.without_what_was_answered()]
-        return await self._database.patiently(
+        return await self._database.unless_locked(
             self._store.settle, job_id, self._worker, marked, ended
         )
 

@@ -11,14 +11,17 @@ from typing import Protocol
 from django.db import DatabaseError, InterfaceError, connection
 
 from jobs import queue
+from jobs.engine.claiming import LEASE
 from jobs.engine.reconcile import sweep_if_due
 from jobs.engine.store import Store
 from jobs.engine.workers import register_worker
 from jobs.models import Worker
+from jobs.postgresql import wait_at_most
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 3.0
+# Several times in what counts as an outage (`jobs.engine.reconcile`).
+EVERY_S = min(3.0, LEASE.total_seconds() / 7)
 
 
 class Guarded(Protocol):
@@ -40,6 +43,7 @@ class Pulse:
         self.cluster = cluster
         self._worker = ""
         self._stop = threading.Event()
+        self._away = False
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
     def start(self) -> None:
@@ -51,12 +55,16 @@ class Pulse:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        wait_at_most(LEASE.total_seconds())
         store = Store()
         while not self._stop.is_set():
             try:
                 self._beat(store)
+                self._away = False
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("pulse: %s", error)
+                if not self._away:  # said once
+                    logger.warning("pulse: %s", error)
+                self._away = True
                 connection.close()
             except Exception:
                 # A fault of ours; without a pulse the cluster would count as dead.
@@ -75,8 +83,10 @@ class Pulse:
         store.sync_clock()
         if not self._worker:
             self._worker = register_worker("cluster", store)
-        Worker.objects.filter(pk=self._worker).update(
+        known = Worker.objects.filter(pk=self._worker).update(
             seen_at=store.clock.now(), detail={"queue": self.name, "workers": self.workers}
         )
+        if not known:
+            self._worker = ""  # taken for dead, after a sleep of a day
         if self.workers:
             sweep_if_due(store)

@@ -16,7 +16,8 @@ from django.db.backends.utils import CursorWrapper
 
 from jobs.engine.book import Book, count_attempt
 from jobs.engine.breakers import Batch
-from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job
+from jobs.engine.claiming import LEASE
+from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job, unlocked_jobs
 from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect
 from jobs.engine.records import AttemptLine, Settlement
@@ -65,9 +66,13 @@ def reclaim_expired(dialect: Dialect, now: datetime) -> int:
     among them the suspect alone is blamed, and at the third death it is parked as `worker_lost`.
     """
     moved = 0
-    for leases in expired_leases(dialect, now).values():
+    found = expired_leases(dialect, now)
+    free = set(unlocked_jobs(dialect, {lease[1] for leases in found.values() for lease in leases}))
+    for leases in found.values():
         suspects = _suspects(dialect, leases)
         for token, job_id, numbers in leases:
+            if job_id not in free:
+                continue
             moved += _take_back(
                 dialect,
                 token,
@@ -79,6 +84,17 @@ def reclaim_expired(dialect: Dialect, now: datetime) -> int:
                 sent=numbers,
             )
     return moved
+
+
+def begin_leases_anew(dialect: Dialect, last: datetime, now: datetime) -> None:
+    """Time that nobody can have used does not count: each lease gets its whole length from now on, and
+    each worker that was alive at `last` is."""
+    with transaction.atomic(), dialect.connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_lease SET until = %s", [dialect.time(now + LEASE)])
+        cursor.execute(
+            "UPDATE jobs_worker SET seen_at = %s WHERE seen_at > %s",
+            [dialect.time(now), dialect.time(min(last, now) - LEASE)],
+        )
 
 
 def give_back(
@@ -96,9 +112,11 @@ def give_back(
     )
 
 
-def abandon(dialect: Dialect, token: str, now: datetime) -> int:
+def abandon(dialect: Dialect, token: str, job_id: int, now: datetime) -> int:
     """Give back unsent all that the claim of this lease holds, if that claim was committed at all."""
-    with dialect.connection.cursor() as cursor:
+    with transaction.atomic(), dialect.connection.cursor() as cursor:
+        # The claim held the job's row: with that in hand it is committed, or never will be.
+        lock_job(dialect, cursor, job_id)
         cursor.execute("SELECT job_id, records FROM jobs_lease WHERE token = %s", [token])
         row = cursor.fetchone()
     if row is None:

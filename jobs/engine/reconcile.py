@@ -2,22 +2,30 @@
 
 It is no task of the queue it mends: slices run it between heartbeats, and each cluster's parent process
 runs it with its pulse. One process at a time does it, by compare-and-swap on its `Errand`.
+
+A lease says that its owner is dead once it was silent for so long. That holds only while owners can
+speak: after an outage of the database, a lock on all of it, or a jump of its clock, all would look dead,
+and every call on its way would be paid for twice. But then nobody looked at leases either. So a look
+that comes long after the one before begins all leases anew: owners that live renew theirs, the others'
+run out.
 """
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from jobs import queue
 from jobs.datasets.leftovers import remove_leftovers
 from jobs.engine.breakers import Watch
-from jobs.engine.counters import close_if_done, lock_job
+from jobs.engine.claiming import LEASE
+from jobs.engine.counters import close_if_done, lock_job, unlocked_jobs
 from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
-from jobs.engine.reclaiming import reclaim_expired
+from jobs.engine.reclaiming import begin_leases_anew, reclaim_expired
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.store import Store
 from jobs.models import (
@@ -43,6 +51,9 @@ SWEEP_EVERY = timedelta(seconds=2)
 # A sweep that takes longer than this has died, or takes its time: another process may begin, since
 # two at once do no harm.
 SWEEP_AT_MOST = timedelta(seconds=10)
+# Without a sweep for so long there was an outage. Shorter ones leave an owner, who renews its leases
+# seven times in their length, the time to come back.
+OUTAGE = LEASE / 2
 PRUNE_EVERY = timedelta(hours=1)
 # An ingest that says nothing for so long has died with its worker.
 INGEST_SILENT = timedelta(seconds=60)
@@ -52,29 +63,60 @@ _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.CANCEL
 
 def sweep_if_due(store: Store) -> bool:
     """Do the duties unless somebody else does, or did moments ago. Returns whether it did."""
-    return _errand("sweep", SWEEP_EVERY, store.clock.now(), lambda: sweep(store))
+    # Apart, so that a sweep that takes its time is not taken for an outage.
+    _errand("leases", SWEEP_EVERY, store.clock.now, partial(_look_after_leases, store))
+    return _errand("sweep", SWEEP_EVERY, store.clock.now, lambda last: _do_duties(store))
 
 
-def _errand(name: str, every: timedelta, now: datetime, duty: Callable[[], None]) -> bool:
-    Errand.objects.get_or_create(name=name)
+def _errand(
+    name: str,
+    every: timedelta,
+    clock: Callable[[], datetime],
+    duty: Callable[[datetime | None], bool],
+) -> bool:
+    """The duty is told when it was last done, and says whether it is done now."""
+    now = clock()
+    last = Errand.objects.get_or_create(name=name)[0].done_at
     mine = (
-        Errand.objects.filter(name=name)
-        .filter(Q(done_at__isnull=True) | Q(done_at__lte=now - every))
-        .filter(Q(until__isnull=True) | Q(until__lte=now))
+        Errand.objects.filter(name=name, done_at=last)
+        # What lies in the future was written before the clock was put back.
+        .filter(Q(done_at__isnull=True) | Q(done_at__lte=now - every) | Q(done_at__gt=now + every))
+        .filter(Q(until__isnull=True) | Q(until__lte=now) | Q(until__gt=now + 2 * SWEEP_AT_MOST))
         .update(until=now + SWEEP_AT_MOST)
     )
     if not mine:
         return False  # somebody else is at it, or it was done moments ago
+    done = {}
     try:
-        duty()
+        began = clock()  # after the write above, which may have waited for an outage's end
+        if duty(last):
+            done = {"done_at": began}
     finally:
-        Errand.objects.filter(name=name).update(until=None, done_at=now)
+        Errand.objects.filter(name=name).update(until=None, **done)
     return True
 
 
 def sweep(store: Store) -> None:
+    """All duties, whenever they were done before."""
+    _look_after_leases(store, None)
+    _do_duties(store)
+
+
+def _look_after_leases(store: Store, last: datetime | None) -> bool:
+    try:
+        _reclaim(store, last)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("no lease was looked at: %s", error)
+        store.disconnect()
+        return False
+    except Exception:
+        logger.exception("the reconciler's duty _reclaim failed")
+        store.disconnect()
+    return True
+
+
+def _do_duties(store: Store) -> bool:
     for duty in (
-        _reclaim,
         _cancel,
         _apply_replays,
         _close,
@@ -91,23 +133,31 @@ def sweep(store: Store) -> None:
             # besides; this one has its next chance in seconds.
             logger.exception("the reconciler's duty %s failed", duty.__name__)
             store.disconnect()
+    return True
 
 
-def _reclaim(store: Store) -> None:
-    moved = reclaim_expired(store.dialect, store.clock.now())
+def _reclaim(store: Store, last: datetime | None) -> None:
+    now = store.clock.now()
+    if last is not None and not -SWEEP_EVERY < now - last < OUTAGE:
+        logger.warning("no sweep since %s: all leases begin anew", last)
+        begin_leases_anew(store.dialect, last, now)
+    moved = reclaim_expired(store.dialect, now)
     if moved:
         logger.warning("took back %d records from workers that fell silent", moved)
 
 
 def _cancel(store: Store) -> None:
-    for job_id in Job.objects.filter(status=JobStatus.CANCELLING).values_list("id", flat=True):
+    cancelling = Job.objects.filter(status=JobStatus.CANCELLING).values_list("id", flat=True)
+    for job_id in unlocked_jobs(store.dialect, cancelling):
         for _ in range(CHUNKS_A_SWEEP):
             if not cancel_chunk(store.dialect, job_id, store.clock.now()):
                 break
 
 
 def _apply_replays(store: Store) -> None:
-    for replay_id in Replay.objects.filter(applied_at__isnull=True).values_list("id", flat=True):
+    replays = dict(Replay.objects.filter(applied_at__isnull=True).values_list("id", "job_id"))
+    free = set(unlocked_jobs(store.dialect, replays.values()))
+    for replay_id in (replay_id for replay_id, job_id in replays.items() if job_id in free):
         for _ in range(CHUNKS_A_SWEEP):
             if not replay_chunk(store.dialect, replay_id, store.clock.now()):
                 break
@@ -115,7 +165,7 @@ def _apply_replays(store: Store) -> None:
 
 def _close(store: Store) -> None:
     done = Job.objects.filter(status__in=_OPEN, pending=0, running=0)
-    for job_id in done.values_list("id", flat=True):
+    for job_id in unlocked_jobs(store.dialect, done.values_list("id", flat=True)):
         with transaction.atomic(), connection.cursor() as cursor:
             close_if_done(store.dialect, cursor, job_id, store.clock.now())
 
@@ -133,7 +183,9 @@ def _put_back_due(store: Store) -> None:
         expanded=F("total"),
         cursor__gt=0,
     ).exclude(Exists(Due.objects.filter(job_id=OuterRef("pk"))))
-    for job_id, walked_to in waiting.values_list("id", "cursor"):
+    cursors = dict(waiting.values_list("id", "cursor"))
+    for job_id in unlocked_jobs(store.dialect, cursors):
+        walked_to = cursors[job_id]
         ahead = Record.objects.filter(job_id=job_id, status=RecordStatus.PENDING, n__gt=walked_to)
         if ahead.exists():
             continue
@@ -173,7 +225,7 @@ def _probe(store: Store) -> None:
     """Let one call ask whether a provider that was down is back."""
     now = store.clock.now()
     down = Job.objects.filter(status=JobStatus.PAUSED, status_reason=StatusReason.PROVIDER_DOWN)
-    for job in down:
+    for job in down.filter(pk__in=unlocked_jobs(store.dialect, down.values_list("id", flat=True))):
         watch = Watch.load(job.watch)
         if watch.probe_at > now.timestamp():
             continue
@@ -195,11 +247,12 @@ def _ring(store: Store) -> None:
 
 
 def _prune(store: Store) -> None:
-    def prune() -> None:
+    def prune(last: datetime | None) -> bool:
         now = timezone.now()
         Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
         Throughput.objects.filter(at__lt=now - timedelta(days=2)).delete()
         IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
         remove_leftovers()
+        return True
 
-    _errand("prune", PRUNE_EVERY, store.clock.now(), prune)
+    _errand("prune", PRUNE_EVERY, store.clock.now, prune)

@@ -1,9 +1,10 @@
 """A slice: one asyncio session in a worker process that keeps calls in flight for all runnable jobs.
 
-Three loops share one thread for the database: one claims ahead of what is sent, one settles what came
-back, one ticks (heartbeat, permits, pauses, the order to stop). A fourth, which asks nothing of the
-database, cuts off calls that are waited for no longer. Sending itself waits for nothing but permits:
-there is no wave to end, and no slot is held by a record that waits.
+Two loops share one thread for the database: one claims ahead of what is sent, one settles what came
+back. Two share another, so that no lock on a job and no long write holds up a heartbeat: one renews the
+leases, one ticks (permits, pauses, the order to stop). A fifth, which asks nothing of the database,
+cuts off calls that are waited for no longer. Sending itself waits for nothing but permits: there is no
+wave to end, and no slot is held by a record that waits.
 
 Clock, transport, store and randomness are parameters.
 """
@@ -22,13 +23,13 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from jobs.engine.claiming import LEASE
-from jobs.engine.database import Database
+from jobs.engine.database import Database, Trouble, trouble_of
 from jobs.engine.fairness import next_job
 from jobs.engine.flights import Flight, Flights
 from jobs.engine.lane import FIRST_CLAIM, Lane
 from jobs.engine.leases import Leases
 from jobs.engine.outbox import Outbox
-from jobs.engine.patience import ENOUGH, SHORTEST_S
+from jobs.engine.patience import CANCELLED_WAIT_S, ENOUGH, SHORTEST_S
 from jobs.engine.plan import LONGEST_CALL_S, STALE_S, CannotRun, Plan, make_plan
 from jobs.engine.records import Claimed, JobHead
 from jobs.engine.store import Store
@@ -39,8 +40,10 @@ from jobs.providers.transport import Transport
 
 logger = logging.getLogger(__name__)
 
-# A cancelled job waits for its calls in flight at most so long; then they are in doubt.
-CANCELLED_WAIT_S = 30.0
+# After a claim that failed its job rests, and others have their turn.
+CLAIM_RESTS_S = {
+    Trouble.AWAY: 0.0, Trouble.CONFLICT: 0.0, Trouble.LOCKED: 2.0, Trouble.FAULT: 30.0,
+}  # fmt: skip
 # Without a heartbeat for so long nothing is sent: the leases may be lost (a stopped process, a
 # database that hangs), and a call without a lease would be paid for twice.
 MAY_SEND_FOR_S = LEASE.total_seconds() * 0.75
@@ -102,7 +105,8 @@ class Slice:
             cancelled_wait=tuning.cancelled_wait,
         )
         self.leases = Leases()
-        self.database = Database(store.disconnect, rng)
+        self.database = Database(store.disconnect, rng, at_most=LEASE.total_seconds())
+        self.beats = Database(store.disconnect, rng, at_most=LEASE.total_seconds() / 4)
         self.outbox = Outbox(
             store,
             self.database,
@@ -117,7 +121,10 @@ class Slice:
         self._claim = asyncio.Event()
         # Each held by its loop while that is in the middle of something.
         self._ticking, self._claiming = asyncio.Lock(), asyncio.Lock()
+        self._beating = asyncio.Lock()
         self._errands: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.Task[None] | None = None
+        self._fault: BaseException | None = None  # of an errand
         self._alarm_at = 0.0  # monotonic: the earliest wake-up that is set
 
     # --- the session ------------------------------------------------------------------------
@@ -125,10 +132,13 @@ class Slice:
         """Work until there is none, the slice's life is over, or it is told to stop."""
         came = born = last_work = self.clock.monotonic()
         self.beaten = born - self.tuning.heartbeat
-        await self.database.patiently(self.store.sync_clock)
+        await self.beats.patiently(self.store.sync_clock)
         loops = [
             asyncio.create_task(loop())
-            for loop in (self._tick_loop, self._claim_loop, self.outbox.loop, self._watch_loop)
+            for loop in (
+                *(self._beat_loop, self._tick_loop, self._claim_loop, self.outbox.loop),
+                self._watch_loop,
+            )
         ]
         try:
             while not self.stopping:
@@ -136,6 +146,8 @@ class Slice:
                 for loop in loops:
                     if loop.done():
                         loop.result()  # a loop ends only by a fault of ours: raise it
+                if self._fault is not None:
+                    raise self._fault
                 now = self.clock.monotonic()
                 waiting = any(lane.ready for lane in self.lanes.values())
                 if self.jobs or self.calls or len(self.outbox) or waiting:
@@ -157,11 +169,12 @@ class Slice:
             # Also after a fault of ours: what was answered is written, what was not sent goes back.
             self.stopping = True
             await self._drain()
-            async with self._ticking, self._claiming, self.outbox.writing:
+            async with self._beating, self._ticking, self._claiming, self.outbox.writing:
                 for loop in loops:
                     loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self.database.close()
+            await self.beats.close()
 
     async def _emptied(self, patience: float) -> bool:
         """Whether the calls in flight ended within so many seconds, with no new ones sent."""
@@ -184,13 +197,45 @@ class Slice:
         for record in abandoned:
             self._errand(self._give_back_doubtful(record))
         while self._errands:
-            await asyncio.gather(*list(self._errands))
+            await asyncio.gather(*list(self._errands), return_exceptions=True)
         await self.outbox.empty()
 
-    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+    def _errand(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, errand: asyncio.Task[None]) -> None:
+        self._errands.discard(errand)
+        if not errand.cancelled() and errand.exception() is not None:
+            self._fault = errand.exception()
+
+    # --- heartbeats -------------------------------------------------------------------------
+    async def _beat_loop(self) -> None:
+        while True:
+            async with self._beating:
+                await self._beat()
+            due = self.beaten + self.tuning.heartbeat - self.clock.monotonic()
+            await asyncio.sleep(max(due, self.tuning.tick))
+
+    async def _beat(self) -> None:
+        now = self.clock.monotonic()
+        await self.beats.patiently(self.store.sync_clock)
+        lost = await self.beats.patiently(
+            self.store.heartbeat,
+            self.worker,
+            in_flight=len(self.calls),
+            detail=self._detail(now),
+            tokens=self.leases.tokens(),
+        )
+        if lost:
+            # This process slept past its leases: others have these records now.
+            self._errand(self._give_all_back(self._withdraw(lambda record: record.lease in lost)))
+        self.beaten = now
+        if not self.stopping and (self._sweep is None or self._sweep.done()):
+            self._sweep = self._errand(self.database.patiently(self.on_beat))
+        self._send()
 
     # --- ticks ------------------------------------------------------------------------------
     async def _tick_loop(self) -> None:
@@ -200,39 +245,22 @@ class Slice:
             await asyncio.sleep(self.tuning.tick)
 
     async def _tick(self) -> None:
-        self.jobs = await self.database.patiently(self.store.runnable_jobs)
+        self.jobs = await self.beats.patiently(self.store.runnable_jobs)
         runnable = {job.id for job in self.jobs}
         await self._heed_stops({record.job_id for record in self._held()} - runnable)
         self.calls.forget(runnable)
         await self._refresh_permits()
-        now = self.clock.monotonic()
-        if now - self.beaten >= self.tuning.heartbeat:
-            await self._beat(now)
         self._claim.set()
         self._send()
-
-    async def _beat(self, now: float) -> None:
-        await self.database.patiently(self.store.sync_clock)
-        lost = await self.database.patiently(
-            self.store.heartbeat,
-            self.worker,
-            in_flight=len(self.calls),
-            detail=self._detail(now),
-            tokens=self.leases.tokens(),
-        )
-        if lost:
-            # This process slept past its leases: others have these records now.
-            await self._return_unsent(lambda record: record.lease in lost)
-        self.beaten = now
-        await self.database.patiently(self.on_beat)
 
     async def _heed_stops(self, job_ids: set[int]) -> None:
         """Give back what waits here of jobs that were paused or cancelled; for the calls of the latter
         that are on their way, wait only so long."""
         stopped: dict[int, JobStatus] = {}
         if job_ids:
-            stopped = await self.database.patiently(self.store.stopped, list(job_ids))
-            await self._return_unsent(lambda record: record.job_id in stopped)
+            stopped = await self.beats.patiently(self.store.stopped, list(job_ids))
+            unsent = self._withdraw(lambda record: record.job_id in stopped)
+            self._errand(self._give_all_back(unsent))
         cancelled = [job for job, status in stopped.items() if status is JobStatus.CANCELLING]
         self.calls.cancelled(cancelled, self.clock.monotonic())
 
@@ -245,7 +273,7 @@ class Slice:
 
     async def _refresh_lane(self, key: tuple[int, str], lane: Lane) -> None:
         ask = lane.ask()
-        permits, cooldown = await self.database.patiently(
+        permits, cooldown = await self.beats.patiently(
             self.store.take_permits, key, lane.limits, self.worker, ask
         )
         lane.refill(permits, ask, cooldown, self.clock.now(), self.clock.monotonic())
@@ -260,6 +288,7 @@ class Slice:
         return {
             "jobs": {job: told["calls"] for job, told in calls.items()},
             "calls": calls,
+            "trouble": self.outbox.trouble,
             "limits": {f"{k[0]}:{k[1]}": lane.report(now) for k, lane in self.lanes.items()},
         }
 
@@ -309,7 +338,7 @@ class Slice:
             return
         if len(records) < limit:
             # All that was there: ask again soon, but let other jobs have their turn.
-            self.resting[job.id] = now + self.tuning.tick / 4
+            self.resting[job.id] = max(self.resting.get(job.id, 0), now + self.tuning.tick / 4)
         if not records:
             return
         self.leases.hold(records[0].lease, job.id, (record.n for record in records))
@@ -337,11 +366,17 @@ class Slice:
                 token=token,
             )
         except (DatabaseError, InterfaceError) as error:
-            # If it was committed all the same, nobody knows what it holds: asked again, the next
-            # records would come, and these would wait for a lease that nobody lets go.
-            logger.warning("a claim failed: %s", error)
-            await self.database.once(self.store.disconnect)
-            await self.database.patiently(self.store.abandon, token)
+            trouble = trouble_of(error)
+            if trouble is Trouble.FAULT:
+                logger.exception("a claim for job %s", job_id)
+            elif trouble is not Trouble.LOCKED:
+                logger.warning("a claim for job %s failed: %s", job_id, error)
+            if trouble is Trouble.AWAY:
+                # If it was committed all the same, nobody knows what it holds: asked again, the next
+                # records would come, and these would wait for a lease that nobody lets go.
+                await self.database.once(self.store.disconnect)
+                await self.database.patiently(self.store.abandon, token, job_id)
+            self.resting[job_id] = self.clock.monotonic() + CLAIM_RESTS_S[trouble]
             return []
 
     def _prepare(self, record: Claimed) -> None:
@@ -368,10 +403,17 @@ class Slice:
             await self._return_unsent(lambda record: True)
 
     async def _return_unsent(self, which: Callable[[Claimed], bool]) -> None:
+        await self._give_all_back(self._withdraw(which))
+
+    def _withdraw(self, which: Callable[[Claimed], bool]) -> dict[str, list[int]]:
+        """Nothing of these is sent from now on; returned by lease."""
         by_lease: dict[str, list[int]] = defaultdict(list)
         for lane in self.lanes.values():
             for record in lane.withdraw(which):
                 by_lease[record.lease].append(record.n)
+        return by_lease
+
+    async def _give_all_back(self, by_lease: dict[str, list[int]]) -> None:
         for token, numbers in by_lease.items():
             await self._give_back(token, numbers, sent=set())
 
@@ -380,10 +422,15 @@ class Slice:
 
     async def _give_back(self, token: str, numbers: list[int], sent: set[int]) -> None:
         job_id = self.leases.job_of(token)
-        await self.database.patiently(self.store.give_back, token, job_id, numbers, sent)
-        await self.database.patiently(
-            self.store.drop_leases, self.leases.strike_off(token, numbers)
-        )
+        try:
+            await self.database.patiently(self.store.give_back, token, job_id, numbers, sent)
+            await self.database.patiently(
+                self.store.drop_leases, self.leases.strike_off(token, numbers)
+            )
+        except DatabaseError:
+            # A fault of ours. No longer renewed, the lease runs out.
+            logger.exception("cannot give back records of job %s", job_id)
+            self.leases.strike_off(token, numbers)
 
     async def _give_back_doubtful(self, record: Claimed) -> None:
         await self._give_back(record.lease, [record.n], sent={record.n})

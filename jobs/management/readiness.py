@@ -62,6 +62,7 @@ def _alone() -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX)
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:  # let go when the connection closes
+                cursor.execute("SET lock_timeout = 0")
                 cursor.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
         yield
         connection.close()
