@@ -42,15 +42,15 @@ def test_it_accounts_for_every_row_and_call_through_five_kills_and_all_faults(
     installation: Installation, simulator: SimulatorProcess
 ) -> None:
     simulator.set_faults(EVERY_FAULT, latency_ms=40.0, jitter=0.5)
-    job = installation.launch(1_500, timeout=2)
-    for progress in (150, 350, 550, 750, 950):
+    job = installation.launch(3_000, timeout=2)
+    for progress in (300, 800, 1_300, 1_800, 2_300):
         wait_until(lambda least=progress: settled(job) >= least, f"{progress} rows")
         installation.kill_a_worker()
     wait_until(lambda: ended(job), "the job's end")
 
     job = check_against_provider(job, simulator)
     assert job.status == "completed_with_failures"
-    assert job.succeeded + job.failed == 1_500
+    assert job.succeeded + job.failed == 3_000
     classes = failures_by_class(job)
     assert sum(classes.values()) == job.failed
     assert not {"rate_limited", "overloaded"} & set(classes)
