@@ -2,12 +2,24 @@
 
 from typing import Any
 
+from django.http import HttpRequest
 from ninja import NinjaAPI, Swagger
+from ninja.renderers import BaseRenderer
 
 from jobs.api import connections, costs, datasets, jobs, problems, templates
 from jobs.api.actor import Bearer
 from jobs.api.document import complete
 from jobs.api.parsing import JsonParser
+from jobs.written import as_json
+
+
+class Renderer(BaseRenderer):
+    """JSON in which the numbers of rows stand as they were written."""
+
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return as_json(data)
 
 
 class Api(NinjaAPI):
@@ -27,6 +39,7 @@ api = Api(
     ),
     auth=Bearer(),
     parser=JsonParser(),
+    renderer=Renderer(),
     docs=Swagger(settings={"persistAuthorization": False, "deepLinking": True}),
     urls_namespace="api",
 )

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from django.http import HttpRequest
 from ninja import File, Form, Router, Status, UploadedFile
 
@@ -19,6 +18,7 @@ from jobs.errors import FieldError, Invalid
 from jobs.models import BadRows, Dataset
 from jobs.teams.access import dataset_for
 from jobs.teams.policy import Action
+from jobs.written import read_row
 
 router = Router(tags=["datasets"])
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -140,6 +140,6 @@ def rows(request: HttpRequest, dataset_id: str, cursor: Cursor = "", limit: Limi
     found = dataset_rows(dataset, after=key_of(cursor) or 0, limit=limit + 1)
     more = found[limit - 1].n if len(found) > limit else None
     items = [
-        {"row": row.n, "line": row.line, "values": orjson.loads(row.data)} for row in found[:limit]
+        {"row": row.n, "line": row.line, "values": read_row(row.data)} for row in found[:limit]
     ]
     return page_of(items, more)

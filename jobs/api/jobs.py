@@ -40,6 +40,7 @@ from jobs.teams.access import (
     template_version_for,
 )
 from jobs.teams.policy import Action
+from jobs.written import read
 
 router = Router(tags=["jobs"])
 
@@ -226,9 +227,16 @@ def replay(request: HttpRequest, job_id: str, payload: ReplayIn) -> Any:
         key=once_key(request),
         chosen=chosen,
         overrides=_overrides(actor, job, payload.overrides),
-        edits=payload.edits,
+        edits=_edits(request, payload),
     )
     return Status(201, {"replay": made.public_id, "records": made.asked})
+
+
+def _edits(request: HttpRequest, payload: ReplayIn) -> dict[int, dict[str, Any]]:
+    """With numbers as the request writes them."""
+    if not payload.edits:
+        return {}
+    return {int(row): values for row, values in read(request.body)["edits"].items()}
 
 
 def _overrides(actor: Actor, job: Job, given: OverridesIn) -> Overrides:

@@ -17,6 +17,7 @@ from jobs.control.export_formats import csv_file, jsonl_file, parquet_file
 from jobs.control.lineage import Sent, sent_by_replay
 from jobs.models import Attempt, DatasetRow, Job, Record, RecordStatus, RowEdit
 from jobs.money import usd_string
+from jobs.written import read_row
 
 Format = Literal["jsonl", "csv", "parquet"]
 Include = Literal["succeeded", "failed", "all"]
@@ -154,7 +155,7 @@ def _line(
     sent: dict[int | None, Sent],
 ) -> Line:
     n, status, model, cost, finished_at, failure_class, message, output, replay_id = record
-    given = orjson.loads(data).get
+    given = read_row(data).get
     line: Line = {column: given(name) for name, column in columns.input.items()}
     by = sent[replay_id]
     if output is not None and status == _SUCCEEDED:

@@ -9,6 +9,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.written import Written, as_json
+
 type Line = dict[str, Any]
 
 # A row group is held in memory until it is whole; readers of the file skip by them.
@@ -22,7 +24,7 @@ _INTEGERS = frozenset({"_row", "_template_version", "_attempts"})
 
 def jsonl_file(chunks: Iterator[list[Line]]) -> Iterator[bytes]:
     for chunk in chunks:
-        yield b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in chunk)
+        yield b"".join(as_json(line, orjson.OPT_APPEND_NEWLINE) for line in chunk)
 
 
 # --- CSV ----------------------------------------------------------------------------------------
@@ -44,9 +46,8 @@ def _cell(value: Any) -> str:
         return _quoted(_harmless(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return _quoted(orjson.dumps(value).decode())
+    text = as_json(value).decode()
+    return text if isinstance(value, int | float | Written) else _quoted(text)
 
 
 def _harmless(text: str) -> str:
@@ -91,7 +92,7 @@ def _batch(lines: Sequence[Line], schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return as_json(value).decode()
 
 
 class _Sink(io.RawIOBase):

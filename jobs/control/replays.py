@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
@@ -31,6 +30,7 @@ from jobs.providers.types import Usage
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.policy import Action
+from jobs.written import write_row
 
 MAX_EDITS = 1_000
 MAX_ROWS = 100_000  # chosen one by one; a filter has no such limit
@@ -209,8 +209,7 @@ def _checked_edits(
         if values is None:
             errors.append(FieldError(("edits", str(n)), "The job has no such row"))
             continue
-        text = orjson.dumps({**values, **changes}).decode()
-        rows[n] = text.replace("\\u0000", "\ufffd")
+        rows[n] = write_row({**values, **changes}).replace("\\u0000", "\ufffd")
     return rows
 
 

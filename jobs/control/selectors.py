@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
@@ -39,6 +38,7 @@ from jobs.models import (
     Worker,
 )
 from jobs.providers.dialogue import request_body
+from jobs.written import read_row
 
 PAGE = 50
 RATE_WINDOW = timedelta(seconds=60)
@@ -267,7 +267,7 @@ def _inputs(job: Job, numbers: Sequence[int]) -> dict[int, str]:
 
 def inputs_of(job: Job, records: Sequence[Record]) -> dict[int, dict[str, Any]]:
     """The rows of a page of records as they were last sent, by n."""
-    return {n: orjson.loads(data) for n, data in _inputs(job, [r.n for r in records]).items()}
+    return {n: read_row(data) for n, data in _inputs(job, [r.n for r in records]).items()}
 
 
 def being_replayed(job: Job, record: Record) -> bool:

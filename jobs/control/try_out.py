@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.conf import settings
 
 from jobs.control.parameters import check_parameters
@@ -24,6 +23,7 @@ from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
+from jobs.written import read_row
 
 MAX_ROWS = 5  # a try is a look, not a run: a pilot job is for more
 TIMEOUT_S = 60.0
@@ -112,7 +112,7 @@ def template_try(
 
 def _values(dataset: Dataset, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
     found = DatasetRow.objects.filter(dataset_id=dataset.pk, n__in=list(rows))
-    data = {n: orjson.loads(text) for n, text in found.values_list("n", "data")}
+    data = {n: read_row(text) for n, text in found.values_list("n", "data")}
     missing = [n for n in rows if n not in data]
     if missing:
         raise Invalid.field("rows", f"There is no row {missing[0]}: rows are 1 to {dataset.rows:,}")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
-import orjson
+from jobs.written import Written, as_json
 
 SAMPLE_FIRST = 10_000
 SAMPLE_EVERY = 50
@@ -47,7 +47,7 @@ class _Column:
     def sample(self, value: Any) -> None:
         self.kinds.add(kind_of(value))
         if len(self.examples) < EXAMPLES:
-            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            text = value if isinstance(value, str) else as_json(value).decode()
             if len(text) > EXAMPLE_CHARS:
                 text = text[: EXAMPLE_CHARS - 1] + "…"
             if text not in self.examples:
@@ -77,7 +77,7 @@ class ColumnProfiler:
             elif value is None:
                 length = 0
             else:
-                length = len(orjson.dumps(value))
+                length = len(as_json(value))
             if not length:
                 column.nulls += 1
                 continue
@@ -114,6 +114,8 @@ def kind_of(value: Any) -> str:
         return "integer"
     if isinstance(value, float):
         return "number"
+    if isinstance(value, Written):
+        value = value.text
     if not isinstance(value, str):
         return "json"
     first = value[0]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import orjson
 from django.db.models import Q, QuerySet
 
 from jobs.models import Dataset, DatasetRow, Job, RowEdit, Team
+from jobs.written import read_row
 
 PAGE = 50
 
@@ -24,7 +24,7 @@ def row_text(job: Job, n: int) -> str | None:
 
 def row_values(job: Job, n: int) -> dict[str, Any] | None:
     text = row_text(job, n)
-    return None if text is None else orjson.loads(text)
+    return None if text is None else read_row(text)
 
 
 def original_values(job: Job, n: int) -> dict[str, Any] | None:
@@ -34,7 +34,7 @@ def original_values(job: Job, n: int) -> dict[str, Any] | None:
         .values_list("data", flat=True)
         .first()
     )
-    return None if text is None else orjson.loads(text)
+    return None if text is None else read_row(text)
 
 
 def used_by(dataset: Dataset) -> list[Job]:

@@ -17,6 +17,7 @@ from jobs.engine.dialect import Dialect
 from jobs.engine.expanding import expand_locked
 from jobs.engine.records import Claimed
 from jobs.models import RecordStatus, StatusReason
+from jobs.written import read_row
 
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 
@@ -177,7 +178,7 @@ def _load(
             deaths=deaths,
             reserved=0,
             claimed_at=monotonic,
-            values=orjson.loads(data[n]),
+            values=read_row(data[n]),
         )
         for n, calls, tries, generation, replay_id, deaths in rows
     ]

@@ -24,10 +24,10 @@ TESTS = frozenset(
 )
 _STATEMENTS = frozenset({"if", "elif", "else", "endif", "for", "endfor"})
 _CONSTANTS = frozenset({"true", "false", "none"})
-_WORD_OPERATORS = frozenset({"and", "or", "not", "in", "is", "if", "else"})
+WORD_OPERATORS = frozenset({"and", "or", "not", "in", "is", "if", "else"})
 
-_TAG = re.compile(r"\{\{-?(?P<expr>.*?)-?\}\}|\{%-?(?P<stmt>.*?)-?%\}|\{#.*?#\}", re.DOTALL)
-_TOKEN = re.compile(
+TAG = re.compile(r"\{\{-?(?P<expr>.*?)-?\}\}|\{%-?(?P<stmt>.*?)-?%\}|\{#.*?#\}", re.DOTALL)
+TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<name>[^\W\d]\w*)"
     r"|(?P<number>\d+(?:\.\d+)?)|(?P<op>==|!=|<=|>=|<|>|\||\.|,|\(|\)|\[|\]|=|.))",
     re.DOTALL,
@@ -51,7 +51,7 @@ def check(text: str, part: Part) -> tuple[set[str], bool]:
     columns: set[str] = set()
     depth = branches = 0
     loops = False
-    for tag in _TAG.finditer(text):
+    for tag in TAG.finditer(text):
         line = text.count("\n", 0, tag.start()) + 1
         body = tag.group("expr") if tag.group("expr") is not None else tag.group("stmt")
         if body is None:
@@ -82,7 +82,7 @@ def check(text: str, part: Part) -> tuple[set[str], bool]:
 
 def _tokens(body: str, part: Part, line: int) -> list[Token]:
     tokens: list[Token] = []
-    for found in _TOKEN.finditer(body.strip()):
+    for found in TOKEN.finditer(body.strip()):
         kind = str(found.lastgroup)
         value = found.group(kind)
         if kind == "op" and value not in _ALLOWED_OPERATORS:
@@ -119,7 +119,7 @@ def _check_expression(tokens: list[Token], part: Part, line: int) -> set[str]:
                     f"There is no test “{value}”; there are {', '.join(sorted(TESTS))}", part, line
                 )
         elif after == ("op", "(") and (
-            (kind == "name" and value not in _WORD_OPERATORS)
+            (kind == "name" and value not in WORD_OPERATORS)
             or kind in ("string", "number")
             or value in (")", "]")
         ):
@@ -153,10 +153,10 @@ def _check_brackets(tokens: list[Token], part: Part, line: int) -> None:
             continue
         if value == "[":
             follows = before[0] == "string" or before[1] in (")", "]")
-            follows = follows or (before[0] == "name" and before[1] not in _WORD_OPERATORS)
+            follows = follows or (before[0] == "name" and before[1] not in WORD_OPERATORS)
             opened.append("index" if follows else "list")
         elif value == "(":
-            named = before[0] == "name" and before[1] not in _WORD_OPERATORS
+            named = before[0] == "name" and before[1] not in WORD_OPERATORS
             opened.append("arguments" if named else "group")
         elif value in ("]", ")"):
             opened = opened[:-1]

@@ -11,6 +11,7 @@ from django.db.models import Count, F, QuerySet, Sum
 from jobs.models import Dataset, DatasetRow, PromptTemplate, Team, TemplateVersion
 from jobs.prompts.template import PromptText, RenderFault
 from jobs.prompts.tokens import estimate_tokens
+from jobs.written import read_row
 
 
 def team_templates(
@@ -104,7 +105,7 @@ def preview(*, prompt: PromptText, dataset: Dataset, rows: Sequence[int]) -> lis
             found.append(PreviewRow(n, error=f"The dataset has rows 1 to {dataset.rows:,}"))
             continue
         try:
-            rendered = prompt.render(orjson.loads(data[n]))
+            rendered = prompt.render(read_row(data[n]))
         except RenderFault as fault:
             found.append(PreviewRow(n, error=str(fault)))
             continue

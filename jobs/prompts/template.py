@@ -14,6 +14,7 @@ import minijinja
 
 from jobs.prompts import language, values
 from jobs.prompts.faults import Part, RenderFault, TemplateFault
+from jobs.prompts.numbers import compared_as_numbers
 
 __all__ = ["PromptText", "RenderFault", "Rendered", "TemplateFault"]
 
@@ -62,7 +63,7 @@ class PromptText:
                 )
             by_name, has_loops = language.check(text, part)
             try:
-                environment.add_template(part, text)
+                environment.add_template(part, compared_as_numbers(text))
                 names = environment.undeclared_variables_in_template(part)
             except minijinja.TemplateError as error:
                 raise TemplateFault(_sentence(error), part, error.line) from error

@@ -1,7 +1,8 @@
 """A row's values inside a prompt: maps and lists without a way into Python, and how they are written.
 
 The renderer looks a name up as an item and then as an attribute, so a plain dict would answer
-`{{ row.items }}` with its method where the row has no such column.
+`{{ row.items }}` with its method where the row has no such column. And it would write a number anew, so
+that one whose text would change goes in by its text; where a template compares it, as a number.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,9 @@ from typing import Any
 import orjson
 
 from jobs.prompts.faults import RenderFault
+from jobs.written import Written, as_json
 
+AS_NUMBER = "as_number"  # a filter that `language` puts in; nobody writes it
 MAX_RENDERED_CHARS = 4_000_000  # beyond the context of any model
 
 
@@ -40,6 +43,8 @@ def closed(values: Mapping[str, Any]) -> dict[str, Any]:
 def _closed(value: Any) -> Any:
     if value.__class__ is dict:
         return closed(value)
+    if value.__class__ is float and value.is_integer():
+        return Written(_json(value))  # the renderer would make 1 of 1.0
     return _List(map(_closed, value)) if value.__class__ is list else value
 
 
@@ -49,14 +54,14 @@ def as_text(value: Any) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if value.__class__ is int or isinstance(value, Written):
         return str(value)
     return _json(value)
 
 
 def _json(value: Any, indent: Any = None) -> str:
     try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None).decode()
+        return as_json(value, orjson.OPT_INDENT_2 if indent else None).decode()
     except TypeError as error:
         raise RenderFault("The template shows something that is no value of the row") from error
 
@@ -76,6 +81,13 @@ def _as_json(value: Any, indent: Any = None) -> str:
     return written
 
 
+def _as_number(value: Any) -> Any:
+    """What is compared, rounded or searched: numbers in place of how they are written."""
+    if value.__class__ is _List and any(item.__class__ is Written for item in value):
+        return _List(map(_as_number, value))
+    return value.number if isinstance(value, Written) else value
+
+
 def bounded(size: int) -> None:
     """Raises RenderFault where a text is longer than any prompt."""
     if size > MAX_RENDERED_CHARS:
@@ -87,8 +99,16 @@ def bounded(size: int) -> None:
 
 # In place of the renderer's own, which write nested values the way Python does, escape JSON for web
 # pages, and know no bound for an indent.
-FILTERS: dict[str, Callable[..., str]] = {"join": _joined, "string": as_text, "tojson": _as_json}
+FILTERS: dict[str, Callable[..., Any]] = {
+    "join": _joined,
+    "string": as_text,
+    "tojson": _as_json,
+    AS_NUMBER: _as_number,
+}
 TESTS: dict[str, Callable[[Any], bool]] = {
+    "number": lambda value: (
+        isinstance(value, int | float | Written) and value.__class__ is not bool
+    ),
     "mapping": lambda value: isinstance(value, dict),
     "sequence": lambda value: isinstance(value, list),
 }

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
@@ -27,6 +26,7 @@ from jobs.teams.access import dataset_for
 from jobs.teams.policy import Action
 from jobs.web.live import answer, is_poll, tag_of
 from jobs.web.pages import PageRequest, go_to, page
+from jobs.written import as_json, read_row
 
 PAGE = 50
 SAMPLE = 20  # rows shown at a time
@@ -188,14 +188,14 @@ class _Cell:
 
 def _cells(data: str, names: list[str]) -> list[_Cell]:
     """A row's values in column order."""
-    values = orjson.loads(data)
+    values = read_row(data)
     cells = []
     for name in names:
         value = values.get(name)
         if value is None:
             cells.append(_Cell(None, "null" if name in values else "—"))
             continue
-        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        text = value if isinstance(value, str) else as_json(value).decode()
         cells.append(_Cell(text if len(text) <= CELL_CHARS else text[: CELL_CHARS - 1] + "…"))
     return cells
 

@@ -33,6 +33,7 @@ from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
 from jobs.web.live import answer, tag_of
 from jobs.web.pages import PageRequest, go_to, page
+from jobs.written import as_json, read
 
 # A cell of the list shows the beginning; the record's page shows all.
 PREVIEW = 160
@@ -146,7 +147,7 @@ def as_text(value: object) -> str:
     """A cell as text: a string as it is, nothing as nothing, all else as JSON."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else as_json(value).decode()
 
 
 # --- One record ---------------------------------------------------------------------------------
@@ -213,8 +214,8 @@ def _edited(
             changes[name] = sent.replace("\r\n", "\n")
         else:
             try:
-                changes[name] = orjson.loads(sent) if sent.strip() else None
-            except orjson.JSONDecodeError:
+                changes[name] = read(sent) if sent.strip() else None
+            except ValueError:
                 errors[name] = "This column holds a number, list or object: write it as JSON"
     return changes, errors
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.utils import timezone
 
 from jobs.control.parameters import MAX_TOKENS
@@ -14,6 +13,7 @@ from jobs.models import Connection, Dataset, DatasetRow, Job, Price, TemplateVer
 from jobs.prompts.template import PromptText, RenderFault, TemplateFault
 from jobs.prompts.tokens import estimate_tokens
 from jobs.providers.types import Usage
+from jobs.written import read_row
 
 # Enough to see what a row is like, few enough to render at each change of the form.
 SAMPLE = 20
@@ -97,7 +97,7 @@ def _mean_input(
     fault = ""
     for row in texts:
         try:
-            done = prompt.render(orjson.loads(row.data))
+            done = prompt.render(read_row(row.data))
         except RenderFault as error:
             bad += 1
             fault = fault or f"Row {row.n}: {error}"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.prompts.template import MAX_TEMPLATE_CHARS, PromptText, RenderFault, TemplateFault
 from jobs.prompts.tokens import estimate_tokens, upper_bound_tokens
+from jobs.written import Written, read
 
 
 def rendered(text: str, **row: Any) -> str:
@@ -54,10 +55,47 @@ def test_a_cell_is_never_read_as_a_template(cell: str) -> None:
         (2**70, str(2**70)),
         ([1, None, "a"], '[1,null,"a"]'),
         ({"k": ["<b>", {"é": 1.0}]}, '{"k":["<b>",{"é":1.0}]}'),
+        (1.0, "1.0"),
+        (1e-5, "0.00001"),
+        (Written("1e5"), "1e5"),
+        ([Written("2.50"), {"k": Written("-0")}], '[2.50,{"k":-0}]'),
     ],
 )
 def test_it_writes_values_as_json_has_them(value: Any, shown: str) -> None:
     assert rendered("{{ a }}|{{ row.a }}|{{ row['a'] }}", a=value) == f"{shown}|{shown}|{shown}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{% for item in list %}{{ item }} {% endfor %}", "1.0 2.50 "),
+        (
+            "{{ list | join(', ') }} {{ price | string }} {{ price | tojson }}",
+            "1.0, 2.50 2.50 2.50",
+        ),
+        ("{{ price if price > 2 else 'cheap' }}", "2.50"),
+        ("{{ (none or price) == 2.5 and 2 < price and row['price'] <= nested['a b'] }}", "true"),
+        ("{{ many == 100000 and many is number and not zero and huge > 5 }}", "true"),
+        ("{{ 2.5 in list and 1 in list and price not in [1, 2] and 'a' in text }}", "true"),
+        ("{% for n in list if n > 1 %}{{ n }}{% endfor %}", "2.50"),
+        ("{{ price | round(1) }} {{ many | int }} {{ (list | last) | float }}", "2.5 100000 2.5"),
+        ("{{ list[one] }} {{ nested['a b'] }} {{ text == 'a > b' }}", "2.50 3.10 true"),
+    ],
+)
+def test_it_compares_numbers_and_shows_them_as_written(text: str, shown: str) -> None:
+    row = read(
+        '{"price": 2.50, "many": 1e5, "list": [1.0, 2.50], "nested": {"a b": 3.10}, "one": 1.0,'
+        ' "zero": 0e0, "huge": 123456789012345678901234567890, "text": "a > b"}'
+    )
+    assert PromptText.compile("", text).render(row).user == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["{% if b > 1 %}x{% endif %}", "{{ a in b }}", "{{ [] | first == 1 }}"]
+)
+def test_it_compares_nothing_with_what_is_missing(text: str) -> None:
+    with pytest.raises(RenderFault, match=r"no value|missing"):
+        rendered(text, a=1)
 
 
 def test_it_tells_missing_from_empty() -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.datasets.readers import Limits, ReadError
+from jobs.datasets.readers import Limits, ReadError, row_json
+from jobs.datasets.readers.json_values import parse_row
+from jobs.written import Written, read_row
 from tests.readers.corpus import bad, everything, file_of, good, json_lines, opened, values
 
 NESTED = {"id": 7, "tags": ["a", {"b": None}], "ok": True, "price": 1.5, "text": " é\n", "no": ""}
@@ -84,10 +86,59 @@ def test_it_keeps_integers_of_64_bits(tmp_path: Path, number: int) -> None:
     assert values(everything(json_lines(tmp_path, [{"a": number}]))) == [{"a": number}]
 
 
-@pytest.mark.parametrize("digits", [str(2**64), str(-(2**63) - 1), "9" * 30, "1" * 10_000])
-def test_it_keeps_the_digits_of_larger_integers_as_text(tmp_path: Path, digits: str) -> None:
-    path = file_of(tmp_path, "a.jsonl", f'{{"a": {digits}, "b": [{digits}], "c": 5}}')
-    assert values(everything(path)) == [{"a": digits, "b": [digits], "c": 5}]
+@pytest.mark.parametrize(
+    "number",
+    ["1e5", "1E+05", "2.50", "100.00", "0.000001", "1e-7", "-0", "-0.0", "0.1", "1.0", "1e16",
+     "0.30000000000000004", "3.141592653589793238", "12345678.123456789", str(2**64),
+     str(-(2**63) - 1), "9" * 30],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "form", ['{"a":%s,"b":[{"c":%s}]}', '{ "a": %s ,\n "b" : [ {"c": %s } ] }']
+)
+def test_it_keeps_a_number_as_it_was_written(tmp_path: Path, number: str, form: str) -> None:
+    text = form % (number, number)
+    (row,) = values(everything(file_of(tmp_path, "a.json", f"[{text}]")))
+    stored = row_json(row)
+    assert stored.strip() == f'{{"a":{number},"b":[{{"c":{number}}}]}}'
+    assert read_row(stored) == row
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    text=st.from_regex(
+        r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?", fullmatch=True
+    )
+)
+def test_no_number_is_ever_written_anew(text: str) -> None:
+    row, _ = parse_row(b'{"a":[1, %s ]}' % text.encode(), Limits())
+    assert row_json(row).strip() == f'{{"a":[1,{text}]}}'
+
+
+def test_an_integer_that_no_reader_holds_is_kept_as_text(tmp_path: Path) -> None:
+    digits = "1" * 10_000
+    path = file_of(tmp_path, "a.jsonl", f'{{"a": {digits}, "b": [{digits}], "c": 1e5}}')
+    assert values(everything(path)) == [{"a": digits, "b": [digits], "c": Written("1e5")}]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('{"a": 1, "b": 2, "a": 3}', "a"),
+        ('{"a": 1, "a" : 1}', "a"),
+        ('{"a": {"x": 1, "y": [{"k": 1, "k": 2}]}}', "k"),
+        ('{"say \\"hi\\"": "b", "say \\"hi\\"": "\\":"}', 'say "hi"'),
+        ('{"a": ":", "b": 1, "b": 2}', "b"),
+        ('{"a\\\\":1,"b":1,"b":2}', "b"),
+    ],
+)
+def test_it_sets_a_row_aside_that_names_a_value_twice(tmp_path: Path, line: str, name: str) -> None:
+    items = everything(file_of(tmp_path, "a.jsonl", f'{{"a": ":\\":", "b":{{"a": 1}}}}\n{line}\n'))
+    assert len(good(items)) == 1
+    assert [(row.line, row.message) for row in bad(items)] == [
+        (2, f"The name “{name}” stands twice in one object. Rename or remove one.")
+    ]
 
 
 def test_it_marks_characters_that_cannot_be_stored(tmp_path: Path) -> None:
@@ -193,6 +244,7 @@ def test_it_gives_back_what_a_json_writer_wrote(
     tmp_path: Path, rows: list[dict[str, Any]], ascii_only: bool, indent: int | None
 ) -> None:
     lines = "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows)
-    assert values(everything(file_of(tmp_path, "a.jsonl", lines))) == rows
     array = json.dumps(rows, ensure_ascii=ascii_only, indent=indent)
-    assert values(everything(file_of(tmp_path, "a.json", array))) == rows
+    written = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows]
+    for path in (file_of(tmp_path, "a.jsonl", lines), file_of(tmp_path, "a.json", array)):
+        assert [row_json(row).strip() for row in values(everything(path))] == written

@@ -3,15 +3,14 @@
 Three things cannot be stored as they are:
 - NUL, which PostgreSQL refuses in any text, and lone surrogates, which are not characters, become
   U+FFFD (�), so that the place stays visible;
-- integers beyond 64 bits become a string of their digits, because JSON readers turn them into
-  floating-point numbers and lose digits;
+- integers beyond 64 bits are kept by their digits (`jobs.written`);
 - NaN and infinities become null. (The readers never give them: see each reader.)
 """
 
 import re
 from typing import Any
 
-import orjson
+from jobs.written import Written, write_row
 
 MARK = "\ufffd"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -20,21 +19,20 @@ _MIN_INTEGER = -(2**63)
 
 
 def row_json(values: dict[str, Any]) -> str:
-    """Compact JSON text of a row. Raises ValueError for types that JSON does not have, for
-    nesting beyond 254 levels, and when two keys become the same by what is replaced in them."""
+    """Compact JSON text of a row, for `jobs.written.read_row` to read. Raises ValueError for types
+    that JSON does not have, for nesting beyond 254 levels, and when two keys become the same by what
+    is replaced in them."""
     try:
-        text = orjson.dumps(values)
+        text = write_row(values)
     except TypeError:
         return _dump(storable(values))
     # Also true for the harmless text backslash-u0000, which the second look leaves alone.
-    if b"\\u0000" in text:
-        return _dump(storable(values))
-    return text.decode()
+    return _dump(storable(values)) if "\\u0000" in text else text
 
 
 def _dump(values: Any) -> str:
     try:
-        return orjson.dumps(values).decode()
+        return write_row(values)
     except TypeError as error:
         raise ValueError(str(error)) from error
 
@@ -55,7 +53,7 @@ def storable(value: Any) -> Any:
         and not isinstance(value, bool)
         and not (_MIN_INTEGER <= value <= _MAX_INTEGER)
     ):
-        return str(value)
+        return Written(str(value))
     return value
 
 
