@@ -61,6 +61,7 @@ Rule = Action | Literal["public", "logged_in", "installation_admin"]
 PAGES: dict[str, Rule] = {
     "login": "public",
     "logout": "logged_in",
+    "logged_in": "logged_in",
     "password": "logged_in",
     "team_switch": "logged_in",
     "healthz": "public",

@@ -64,6 +64,12 @@ def logout(request: PageRequest) -> HttpResponseBase:
     return _logout(request)
 
 
+@page("logged_in")
+def logged_in(request: PageRequest) -> HttpResponseBase:
+    """Where a log-in beside an open form leads: that form waits in another tab."""
+    return render(request, "accounts/logged_in.html")
+
+
 @page("logged_in", methods=("GET", "POST"))
 @sensitive_post_parameters()
 def password(request: PageRequest) -> HttpResponseBase:

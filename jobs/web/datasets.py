@@ -24,8 +24,9 @@ from jobs.errors import Conflict, Invalid
 from jobs.models import BadRows, Dataset, DatasetStatus
 from jobs.teams.access import dataset_for
 from jobs.teams.policy import Action
+from jobs.web.confirmation import Question
 from jobs.web.live import answer, is_poll, tag_of
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.written import as_json, read_row
 
 PAGE = 50
@@ -33,6 +34,8 @@ SAMPLE = 20  # rows shown at a time
 # Of a cell on the page; the whole row is one click away in a job's record.
 CELL_CHARS = 200
 DELIMITERS = (("", "Detect"), (",", "Comma"), (";", "Semicolon"), ("tab", "Tab"), ("|", "Pipe"))
+
+DELETE = Question("Delete this dataset, its rows and its file? This cannot be undone.", "Delete")
 
 
 @page(Action.DATASET_READ)
@@ -60,10 +63,10 @@ def datasets(request: PageRequest) -> HttpResponse:
     return render(request, "datasets/list.html", context)
 
 
-@page(Action.DATASET_WRITE, methods=("GET", "POST"))
+@page(Action.DATASET_WRITE, methods=("GET", "POST"), keeps=True)
 def dataset_upload(request: PageRequest) -> HttpResponse:
     """The form; a POST keeps the file and has it read in the background."""
-    if request.method != "POST":
+    if not submitted(request):
         return render(request, "datasets/upload.html", _upload_context(request, {}))
     fault = upload_fault(request)
     given = request.POST
@@ -140,6 +143,7 @@ def _shown(
         "next": rows[SAMPLE - 1].n if len(rows) > SAMPLE else None,
         "previous": max(0, at - SAMPLE) if at else None,
         "jobs": jobs,
+        "delete_question": DELETE.words,
         "same": same_content(found),
         "read_again_why_not": _read_again_why_not(found, bool(jobs)),
         "may_write": request.actor.may(Action.DATASET_WRITE),
@@ -206,9 +210,11 @@ def _read_again_why_not(found: Dataset, used: bool) -> str:
     return "Jobs use this dataset, so its rows cannot change" if used else ""
 
 
-@page(Action.DATASET_WRITE, methods=("POST",))
+@page(Action.DATASET_WRITE, methods=("POST",), keeps=True)
 def read_again(request: PageRequest, dataset_id: str) -> HttpResponse:
     found = dataset_for(request.actor, dataset_id)
+    if request.resumed:
+        return _shown(request, found)
     try:
         dataset_read_again(actor=request.actor, dataset=found, **_options(request))
     except (Invalid, Conflict) as fault:
@@ -216,10 +222,12 @@ def read_again(request: PageRequest, dataset_id: str) -> HttpResponse:
     return go_to(request, reverse("dataset", args=[found.public_id]))
 
 
-@page(Action.DATASET_WRITE, methods=("POST",))
+@page(Action.DATASET_WRITE, methods=("POST",), keeps=True)
 def rename(request: PageRequest, dataset_id: str) -> HttpResponse:
     found = dataset_for(request.actor, dataset_id)
     typed = request.POST.get("name", "")
+    if request.resumed:
+        return _shown(request, found, {"typed_name": typed})
     try:
         dataset_rename(actor=request.actor, dataset=found, name=typed)
     except Invalid as fault:
@@ -230,7 +238,11 @@ def rename(request: PageRequest, dataset_id: str) -> HttpResponse:
     return go_to(request, url)
 
 
-@page(Action.DATASET_WRITE, methods=("POST",))
+def _delete_question(request: PageRequest, dataset_id: str) -> Question | None:
+    return None if used_by(dataset_for(request.actor, dataset_id)) else DELETE
+
+
+@page(Action.DATASET_WRITE, methods=("POST",), confirm=_delete_question)
 def delete(request: PageRequest, dataset_id: str) -> HttpResponse:
     found = dataset_for(request.actor, dataset_id)
     try:

@@ -21,7 +21,7 @@ from jobs.money import price_to_usd
 from jobs.teams.access import job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
-from jobs.web.job_frame import FRAME, job_frame
+from jobs.web.job_frame import FRAME, cancel_question, job_frame
 from jobs.web.live import answer, is_poll, part
 from jobs.web.pages import PageRequest, go_to, page
 from jobs.web.records import record_list
@@ -165,7 +165,7 @@ def job_resume(request: PageRequest, job_id: str) -> HttpResponse:
     return _done(request, found, f"“{found.name}” goes on.")
 
 
-@page(Action.JOB_CONTROL, methods=("POST",))
+@page(Action.JOB_CONTROL, methods=("POST",), confirm=cancel_question)
 def job_cancel(request: PageRequest, job_id: str) -> HttpResponse:
     found = cancel(actor=request.actor, job=job_for(request.actor, job_id))
     flying = " Calls in flight will finish." if found.running else ""

@@ -7,11 +7,13 @@ from django.utils import timezone
 
 from jobs.control.selectors import JobView, cost_at_end, job_view
 from jobs.control.waits import sends_no_more
+from jobs.engine.patience import CANCELLED_WAIT_S
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Job, JobStatus, StatusReason
-from jobs.teams.access import Actor
+from jobs.teams.access import Actor, job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text, range_text
+from jobs.web.confirmation import Question
 from jobs.web.context import Shell
 from jobs.web.live import tag_of
 from jobs.web.pages import PageRequest
@@ -57,7 +59,8 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         "notices": notices(job, view, workers),
         "rate": rate_text(view.rate),
         "eta": eta_text(view),
-        "cancel_words": cancel_words(job),
+        "cancel_words": cancel_words(job, view),
+        "in_flight": in_flight(view),
         "done_share": _share(job.succeeded + job.failed, job.total),
         "failed_share": _share(job.failed, job.succeeded + job.failed),
         "settled": job.succeeded + job.failed,
@@ -92,9 +95,14 @@ def _rate_hint(view: JobView) -> str:
 
 def _flight_hint(view: JobView) -> str:
     """How many calls may fly at once and why; records claimed beyond that go out next."""
+    waiting = view.counts["running"] - in_flight(view) if view.job.state.is_runnable else 0
     parts = [f"of {count_text(view.level)}: {view.why}" if view.level else view.why]
-    if view.job.state.is_runnable and view.counts["running"] > view.in_flight > 0:
-        parts.append(f"{count_text(view.counts['running'] - view.in_flight)} rows go out next")
+    if waiting and not view.in_flight and not view.level:
+        parts = []  # a worker has them already, and has not told of its calls yet
+    if waiting:
+        parts.append(
+            f"{count_text(waiting)} claimed row{'s' * (waiting != 1)} go{'es' * (waiting == 1)} out next"
+        )
     return "; ".join(parts)
 
 
@@ -135,13 +143,35 @@ def eta_text(view: JobView) -> str:
     return range_text(*view.eta)
 
 
-def cancel_words(job: Job) -> str:
-    left, running = count_text(job.pending), count_text(job.running)
+def cancel_question(request: PageRequest, job_id: str) -> Question | None:
+    """What the cancel button asks; nothing of a job that has ended, whose answer is a refusal."""
+    job = job_for(request.actor, job_id)
+    if "cancel" not in job.state.actions:
+        return None
+    return Question(cancel_words(job, job_view(job)), "Cancel job")
+
+
+def cancel_words(job: Job, view: JobView) -> str:
+    """Rows that were claimed and not sent yet are cancelled like those that wait; how many of them
+    are in flight is not told in the first seconds."""
+    flying = in_flight(view)
+    left = count_text(job.pending + job.running - flying)
+    finish = f"{count_text(flying)} in flight will finish and be charged. " if flying else ""
+    if job.running and not flying:
+        left = count_text(job.pending)
+        finish = f"Up to {count_text(job.running)} in flight will finish and be charged. "
+    if finish:
+        finish += f"Those silent for {CANCELLED_WAIT_S:.0f} s more are given up, in doubt. "
     return (
-        f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good; "
-        f"up to {running} in flight will finish and be charged. "
-        f"{count_text(job.succeeded)} results stay and can be downloaded."
+        f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good. "
+        f"{finish}{count_text(job.succeeded)} results stay and can be downloaded."
     )
+
+
+def in_flight(view: JobView) -> int:
+    """Calls in flight as far as they are known: a slice tells of its calls every few seconds, so what
+    it told may lie behind the records' own states."""
+    return min(view.job.running, view.in_flight)
 
 
 def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]]:
@@ -154,17 +184,17 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
     status = job.state
     # What was claimed and not sent goes back within moments; what is in flight ends.
     flying = min(job.running, view.in_flight or job.running)
-    in_flight = f"{count_text(flying)} in flight will finish and count." if flying else ""
+    finishing = f"{count_text(flying)} in flight will finish and count." if flying else ""
     if status is JobStatus.PAUSED:
         reason = StatusReason(job.status_reason)
         title = f"Paused: {reason.label.lower()}." if reason else "Paused."
         detail = job.status_detail
         if reason is StatusReason.PERSON and detail:
             title, detail = _joined(detail), ""
-        add("orange", "player-pause", title, _joined(detail, _advice(reason), in_flight))
+        add("orange", "player-pause", title, _joined(detail, _advice(reason), finishing))
     elif status is JobStatus.CANCELLING:
         left = f"{count_text(job.pending)} rows are still to be cancelled."
-        add("orange", "ban", "Cancelling.", _joined(left, in_flight))
+        add("orange", "ban", "Cancelling.", _joined(left, finishing))
     elif status is JobStatus.FAILED:
         add("red", "circle-x", "The job could not go on.", job.status_detail)
     elif status is JobStatus.COMPLETED_WITH_FAILURES:

@@ -1,11 +1,13 @@
 """Launching a job from one page. A double click launches one job; a pilot is one click."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from jobs.control.launch import PILOT_ROWS, job_launch
 from jobs.errors import Invalid
@@ -13,14 +15,22 @@ from jobs.models import Job
 from jobs.teams.access import dataset_for, job_for, template_version_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
-from jobs.web.form_keys import form_key, new_nonce
+from jobs.web.form_keys import launch_key, new_nonce, same_launch
 from jobs.web.launch_form import LaunchForm, cloned
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.parameter_fields import parameter_initial, parameters_of
 from jobs.web.rough import Rough, rough_estimate
 
+# Of a button that launches although the same was launched already.
+AGAIN = "_again"
+# A second launch of the same thing within this time is asked about: it was most likely meant to look
+# at the first one.
+ASKS_FOR = timedelta(hours=1)
+# Two sends of one page within this time are one click too many, not a second wish.
+DOUBLE_CLICK = timedelta(seconds=10)
 
-@page(Action.JOB_LAUNCH, methods=("GET", "POST"))
+
+@page(Action.JOB_LAUNCH, methods=("GET", "POST"), keeps=True)
 def job_new(request: PageRequest) -> HttpResponse:
     """The form, filled in from `?clone=`, or from `?dataset=` and `?template=`; a POST launches."""
     if request.method != "POST":
@@ -29,20 +39,41 @@ def job_new(request: PageRequest) -> HttpResponse:
     form = LaunchForm(request.POST, actor=request.actor)
     valid = form.is_valid()
     version = form.version()
-    if valid and version is not None and request.POST.get("action") != "check":
-        pilot = request.POST.get("action") == "pilot"
-        spec = form.spec(
-            version,
-            pilot=pilot,
-            mode=request.POST.get("mode", "realtime"),
-            key=form_key(request.POST),
-        )
+    asked = request.POST.get("action", "launch")
+    action = asked.removesuffix(AGAIN)
+    if valid and version is not None and submitted(request) and action != "check":
+        key = launch_key(request.POST, action)
+        earlier = _earlier(request, key)
+        if earlier is not None and earlier.launch_key == key and _just_now(earlier):
+            return _launched(request, earlier, already=True)
+        if earlier is not None and (earlier.launch_key == key or action == asked):
+            context = _context(request, form, _rough(form)) | {
+                "earlier": earlier, "again": action + AGAIN, "nonce": new_nonce()
+            }  # fmt: skip
+            return render(request, "jobs/new.html", context, status=409)
+        mode = request.POST.get("mode", "realtime")
+        spec = form.spec(version, pilot=action == "pilot", mode=mode, key=key)
         try:
             return _launched(request, job_launch(actor=request.actor, spec=spec))
         except Invalid as invalid:
             form.take(invalid)
     context = _context(request, form, _rough(form))
-    return render(request, "jobs/new.html", context, status=422 if form.errors else 200)
+    status = 422 if form.errors and submitted(request) else 200
+    return render(request, "jobs/new.html", context, status=status)
+
+
+def _earlier(request: PageRequest, key: str) -> Job | None:
+    """The person's latest job of late that is the same launch; of this very page, if there is one."""
+    since = timezone.now() - ASKS_FOR
+    mine = Job.objects.filter(
+        team=request.actor.team, created_by=request.actor.user, created_at__gt=since
+    )
+    same = mine.filter(launch_key__startswith=same_launch(key)).order_by("-id")
+    return mine.filter(launch_key=key).first() or same.first()
+
+
+def _just_now(job: Job) -> bool:
+    return timezone.now() - job.created_at < DOUBLE_CLICK
 
 
 @page(Action.JOB_LAUNCH, methods=("POST",))
@@ -53,10 +84,12 @@ def job_estimate(request: PageRequest) -> HttpResponse:
     return render(request, "jobs/new.html#estimate", _context(request, form, _rough(form)))
 
 
-def _launched(request: PageRequest, job: Job) -> HttpResponse:
+def _launched(request: PageRequest, job: Job, *, already: bool = False) -> HttpResponse:
     url = reverse("job", args=[job.public_id])
     what = "Pilot" if job.purpose == "pilot" else "Job"
     words = f"{what} “{job.name}” is launched with {count_text(job.total)} rows."
+    if already:
+        words = f"{what} “{job.name}” was launched already; this is it."
     messages.success(request, words, extra_tags=url)
     return go_to(request, url)
 

@@ -19,6 +19,8 @@ from jobs.errors import Conflict, NotAllowed, NotFound
 from jobs.teams.access import Actor
 from jobs.teams.policy import Action, Rule
 from jobs.teams.sessions import actor_of
+from jobs.web.confirmation import Question, ask, is_confirmed
+from jobs.web.kept_forms import is_resumed, kept_form, left_out
 
 
 class PageRequest(HttpRequest):
@@ -26,15 +28,28 @@ class PageRequest(HttpRequest):
 
     actor: Actor
     htmx: HtmxDetails
+    resumed: bool  # a form that came back: shown filled in, never carried out
+    left_out: list[str]
 
 
 # Of a session whose person logged in with a password that somebody else has seen.
 MUST_CHANGE_PASSWORD = "must_change_password"  # noqa: S105
 View = Callable[..., HttpResponseBase]
+_NOT_DONE = "Nothing was done: the page was open across a log-in. Press the button again."
 
 
-def page(rule: Rule, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
+def page(
+    rule: Rule,
+    methods: tuple[str, ...] = ("GET",),
+    *,
+    keeps: bool = False,
+    confirm: Callable[..., Question | None] | None = None,
+) -> Callable[[View], View]:
     """Declare a view: its policy rule (the same as in `policy.ROUTES`) and its methods.
+
+    `keeps`: it has a form with something typed in it, and shows that again instead of carrying it
+    out when `request.resumed` (see `kept_forms`; `submitted` tells the two apart). `confirm`: what
+    to ask before a POST is carried out; None where there is nothing to ask.
 
     The view gets `request.actor`. NotFound becomes a 404 page, NotAllowed a 403 page, Conflict a
     message on the page one came from; Invalid is the view's own business (422 with its form). A
@@ -48,13 +63,25 @@ def page(rule: Rule, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], Vi
             if rule == "public":
                 return view(request, *args, **kwargs)
             if not request.user.is_authenticated:
-                return go_to(request, f"{resolve_url('login')}?next={quote(_whole(request))}")
+                return _logged_out(request, keeps=keeps)
             if rule != "logged_in" and request.session.get(MUST_CHANGE_PASSWORD):
                 return go_to(request, resolve_url("password"))
             try:
                 _admit(request, rule)
                 _refuse_nul(request)
-                response = view(request, *args, **kwargs)
+                request.resumed = is_resumed(request)
+                if request.resumed:
+                    request.left_out = left_out(request)
+                question = None
+                if confirm is not None and (request.resumed or not is_confirmed(request)):
+                    question = confirm(request, *args, **kwargs)
+                if question is not None:
+                    response: HttpResponseBase = ask(request, question, came_from(request))
+                elif request.resumed and not keeps:
+                    messages.warning(request, _NOT_DONE)
+                    response = go_to(request, came_from(request))
+                else:
+                    response = view(request, *args, **kwargs)
             except NotAllowed as refusal:
                 if request.user.is_superuser and getattr(request, "actor", None) is None:
                     # A new installation has no team; its first admin is who makes one.
@@ -72,10 +99,29 @@ def page(rule: Rule, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], Vi
             return response
 
         checked.rule = rule  # type: ignore[attr-defined]
+        checked.keeps = keeps  # type: ignore[attr-defined]
+        checked.confirm = confirm  # type: ignore[attr-defined]
         allowed = [*methods, "HEAD"] if "GET" in methods else [*methods]
         return require_http_methods(allowed)(checked)
 
     return declare
+
+
+def submitted(request: PageRequest) -> bool:
+    """Whether a form was sent to be carried out."""
+    return request.method == "POST" and not request.resumed
+
+
+def _logged_out(request: HttpRequest, *, keeps: bool) -> HttpResponse:
+    """Without a session nothing is done, and nothing that was typed is lost: a fragment leaves its
+    page where it is (static/js/trouble.js says what happened), a form is carried over the log-in."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse("You were logged out.", status=401, content_type="text/plain")
+    if request.method == "POST":
+        if keeps:
+            return kept_form(request)
+        messages.warning(request, "Nothing was done: you were logged out. Press the button again.")
+    return go_to(request, f"{resolve_url('login')}?next={quote(_whole(request))}")
 
 
 def _admit(request: PageRequest, rule: Rule) -> None:
@@ -118,8 +164,4 @@ def came_from(request: HttpRequest, otherwise: str = "/") -> str:
 
 def _whole(request: HttpRequest) -> str:
     """Where to return after the log-in; only a page that was asked for can be returned to."""
-    if request.method != "GET":
-        return came_from(request)
-    if request.headers.get("HX-Request"):
-        return came_from(request, request.get_full_path())
-    return request.get_full_path()
+    return request.get_full_path() if request.method == "GET" else came_from(request)

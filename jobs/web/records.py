@@ -22,7 +22,7 @@ from jobs.control.selectors import (
     record_page,
     record_view,
 )
-from jobs.errors import Invalid, NotFound
+from jobs.errors import Conflict, Invalid, NotFound
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Attempt, Job, Record, RecordStatus, Worker
 from jobs.prompts.template import PromptText, TemplateFault
@@ -32,7 +32,7 @@ from jobs.templatetags.figures import count_text
 from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
 from jobs.web.live import answer, tag_of
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.written import as_json, read
 
 # A cell of the list shows the beginning; the record's page shows all.
@@ -151,7 +151,7 @@ def as_text(value: object) -> str:
 
 
 # --- One record ---------------------------------------------------------------------------------
-@page(Action.JOB_READ, methods=("GET", "POST"))
+@page(Action.JOB_READ, methods=("GET", "POST"), keeps=True)
 def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
     """A record; a POST replays it, with the edited row if one was sent."""
     job = job_for(request.actor, job_id)
@@ -159,7 +159,7 @@ def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
     if view is None:
         raise NotFound("The job has no such row (yet).")
     errors: dict[str, str] = {}
-    if request.method == "POST":
+    if submitted(request):
         request.actor.require(Action.RECORD_REPLAY)
         edit, errors = _edited(job, view, request.POST)
         if not errors:
@@ -167,6 +167,8 @@ def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
                 return _replayed(request, job, n, edit)
             except Invalid as invalid:
                 errors = {"": " ".join(error.msg for error in invalid.errors)}
+            except Conflict as conflict:
+                errors = {"": str(conflict)}
     context = _record_context(request, job, view, errors)
     if errors:
         return render(request, "records/record.html", context, status=422)

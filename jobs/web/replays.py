@@ -27,13 +27,13 @@ from jobs.templatetags.figures import count_text
 from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
 from jobs.web.live import answer, is_poll, tag_of
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.records import filter_query
 from jobs.web.replay_form import ReplayForm
 
 
 # --- The form, and bulk replays -----------------------------------------------------------------
-@page(Action.RECORD_REPLAY, methods=("GET", "POST"))
+@page(Action.RECORD_REPLAY, methods=("GET", "POST"), keeps=True)
 def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
     """What a replay of the records chosen by the query string would touch; a POST starts it.
 
@@ -44,6 +44,8 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
     chosen = _chosen(request.GET)
     if request.method == "POST":
         intent = request.POST.get("intent", "")
+        if request.resumed and intent == "as_is":
+            intent = "change"  # the ticked rows are kept, and looked at before they are sent
         if intent in ("as_is", "change"):
             chosen = _ticked(job, request)
         if intent == "change":
@@ -53,11 +55,13 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
             return _started(request, job, chosen, Overrides())
     data = request.POST if request.method == "POST" else None
     form = ReplayForm(data, actor=request.actor, job=job, initial=_initial(request.GET))
-    if request.method == "POST" and form.is_valid() and request.POST.get("intent") != "check":
+    if submitted(request) and form.is_valid() and request.POST.get("intent") != "check":
         try:
             return _started(request, job, chosen, form.overrides())
         except Invalid as invalid:
             form.take(invalid)
+        except Conflict as conflict:
+            form.add_error(None, str(conflict))
     overrides = form.overrides() if data is not None and form.is_valid() else Overrides()
     if data is None and form.initial:
         overrides = Overrides(parameters=dict(form.initial))

@@ -108,9 +108,10 @@ def _mean_input(
 
 
 def _usual_output(version: TemplateVersion, model: str) -> int | None:
-    """Mean output tokens a call in the last job of this template version and model."""
+    """Mean output tokens a call in the last job of this template version and model that had a
+    success: calls that all failed say nothing of an answer's length."""
     last = (
-        Job.objects.filter(template_version=version, model=model, attempts__gt=0)
+        Job.objects.filter(template_version=version, model=model, attempts__gt=0, succeeded__gt=0)
         .order_by("-id")
         .first()
     )

@@ -22,7 +22,8 @@ from jobs.teams.connections import (
 )
 from jobs.teams.policy import Action
 from jobs.teams.selectors import connection_list, models_of, unfinished_jobs_on
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.confirmation import Question
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.settings_shared import put_errors, settings_page, why_not
 
 TAB = "settings_connections"
@@ -127,12 +128,12 @@ def connections(request: PageRequest) -> HttpResponseBase:
     )
 
 
-@page(Action.CONNECTION_WRITE, methods=("GET", "POST"))
+@page(Action.CONNECTION_WRITE, methods=("GET", "POST"), keeps=True)
 def connection_new(request: PageRequest) -> HttpResponseBase:
     asked = request.GET.get("kind", "")
     kind = ConnectionKind(asked) if asked in ConnectionKind.values else ConnectionKind.OPENAI
     form = ConnectionForm(request.POST or None, kind=kind, stored=None)
-    if request.method == "POST":
+    if submitted(request):
         connection = form.save(request)
         if connection is not None:
             messages.success(request, f"Added {connection.name}. Test it now.")
@@ -151,7 +152,7 @@ def connection_new(request: PageRequest) -> HttpResponseBase:
             "kind": kind,
             "private": settings.ALLOW_PRIVATE_ADDRESSES,
         },
-        status=422 if request.method == "POST" else 200,
+        status=422 if submitted(request) else 200,
     )
 
 
@@ -160,13 +161,15 @@ def connection(request: PageRequest, public_id: str) -> HttpResponseBase:
     return _show(request, connection_for(request.actor, public_id))
 
 
-@page(Action.CONNECTION_WRITE, methods=("GET", "POST"))
+@page(Action.CONNECTION_WRITE, methods=("GET", "POST"), keeps=True)
 def connection_change(request: PageRequest, public_id: str) -> HttpResponseBase:
     found = connection_for(request.actor, public_id)
     if request.method != "POST":
         return _back_to(request, found)  # the answer to a faulty form was loaded again
     had_key = bool(found.key_encrypted)
     form = ConnectionForm(request.POST, kind=ConnectionKind(found.kind), stored=found)
+    if request.resumed:
+        return _show(request, found, form=form)
     saved = form.save(request)
     if saved is None:
         return _show(request, connection_for(request.actor, public_id), form=form, status=422)
@@ -179,13 +182,15 @@ def connection_change(request: PageRequest, public_id: str) -> HttpResponseBase:
     return _back_to(request, found)
 
 
-@page(Action.CONNECTION_WRITE, methods=("GET", "POST"))
+@page(Action.CONNECTION_WRITE, methods=("GET", "POST"), keeps=True)
 def connection_try(request: PageRequest, public_id: str) -> HttpResponseBase:
     """Make a real call; the connection keeps what came of it, and its page says it in words."""
     found = connection_for(request.actor, public_id)
     if request.method != "POST":
         return _back_to(request, found)
     model = request.POST.get("model", "").strip()
+    if request.resumed:
+        return _show(request, found, typed=model)
     try:
         connection_test(actor=request.actor, connection=found, model=model)
     except Invalid as fault:
@@ -193,7 +198,17 @@ def connection_try(request: PageRequest, public_id: str) -> HttpResponseBase:
     return _back_to(request, found)
 
 
-@page(Action.CONNECTION_WRITE, methods=("POST",))
+def _question(found: Connection) -> Question:
+    jobs = unfinished_jobs_on(found)
+    pause = f", and {jobs} unfinished job{'s' * (jobs != 1)} on it will pause" if jobs else ""
+    return Question(f"Remove {found.name}? Its key is erased{pause}.", "Remove")
+
+
+def _remove_question(request: PageRequest, public_id: str) -> Question:
+    return _question(connection_for(request.actor, public_id))
+
+
+@page(Action.CONNECTION_WRITE, methods=("POST",), confirm=_remove_question)
 def connection_take_away(request: PageRequest, public_id: str) -> HttpResponseBase:
     found = connection_for(request.actor, public_id)
     connection_remove(actor=request.actor, connection=found)
@@ -216,7 +231,7 @@ def _show(
     kind = ConnectionKind(found.kind)
     if form is None:
         form = ConnectionForm(initial=_initial(found), kind=kind, stored=found)
-    jobs, models = unfinished_jobs_on(found), models_of(found)
+    models = models_of(found)
     return settings_page(
         request,
         "connection.html",
@@ -232,14 +247,7 @@ def _show(
             "limits": [(form.fields[name].label, getattr(found, name)) for name in LIMITS],
             "may_write": request.actor.may(Action.CONNECTION_WRITE),
             "why_not": why_not(request.actor, Action.CONNECTION_WRITE),
-            "remove_question": (
-                f"Remove {found.name}? Its key is erased"
-                + (
-                    f", and {jobs} unfinished job{'s' * (jobs != 1)} on it will pause."
-                    if jobs
-                    else "."
-                )
-            ),
+            "remove_question": _question(found).words,
             **context,
         },
         status=status,

@@ -12,7 +12,8 @@ from jobs.teams.access import membership_for
 from jobs.teams.members import member_add, member_remove, member_set_role
 from jobs.teams.policy import Action
 from jobs.teams.selectors import member_list
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.confirmation import Question
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.settings_shared import put_errors, settings_page, why_not
 
 TAB = "settings_members"
@@ -44,18 +45,20 @@ def members(request: PageRequest) -> HttpResponseBase:
         "members.html",
         TAB,
         {
-            "members": member_list(request.actor),
+            "members": [
+                (one, _question(one.user.username).words) for one in member_list(request.actor)
+            ],
             "roles": list(Role),
             "why_not": why_not(request.actor, Action.MEMBER_WRITE),
         },
     )
 
 
-@page(Action.MEMBER_WRITE, methods=("GET", "POST"))
+@page(Action.MEMBER_WRITE, methods=("GET", "POST"), keeps=True)
 @never_cache
 def member_new(request: PageRequest) -> HttpResponseBase:
     form = MemberForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if submitted(request) and form.is_valid():
         try:
             membership, password = member_add(actor=request.actor, **form.cleaned_data)
         except Invalid as fault:
@@ -73,7 +76,7 @@ def member_new(request: PageRequest) -> HttpResponseBase:
         "member_new.html",
         TAB,
         {"form": form},
-        status=422 if request.method == "POST" else 200,
+        status=422 if submitted(request) else 200,
     )
 
 
@@ -92,7 +95,19 @@ def member_role(request: PageRequest, username: str) -> HttpResponseBase:
     return go_to(request, resolve_url(TAB))
 
 
-@page(Action.MEMBER_WRITE, methods=("POST",))
+def _question(username: str) -> Question:
+    return Question(
+        f"Take {username} out of the team? The tokens of this person for the team stop working "
+        "for good.",
+        "Remove",
+    )
+
+
+def _remove_question(request: PageRequest, username: str) -> Question:
+    return _question(membership_for(request.actor, username).user.username)
+
+
+@page(Action.MEMBER_WRITE, methods=("POST",), confirm=_remove_question)
 def member_take_out(request: PageRequest, username: str) -> HttpResponseBase:
     member_remove(actor=request.actor, membership=membership_for(request.actor, username))
     messages.success(request, f"{username} is no longer in the team.")

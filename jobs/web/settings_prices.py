@@ -18,7 +18,7 @@ from jobs.teams.access import Actor, connection_for
 from jobs.teams.policy import Action
 from jobs.teams.selectors import connection_list
 from jobs.web.models_known import known_models
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.settings_shared import put_errors, settings_page, why_not
 
 TAB = "settings_prices"
@@ -92,11 +92,11 @@ def _unknown(actor: Actor) -> list[str]:
     )
 
 
-@page(Action.PRICE_WRITE, methods=("GET", "POST"))
+@page(Action.PRICE_WRITE, methods=("GET", "POST"), keeps=True)
 def price_new(request: PageRequest) -> HttpResponseBase:
     initial = {"model": request.GET.get("model", "")[:200]}
     form = PriceForm(request.POST or None, actor=request.actor, initial=initial)
-    if request.method == "POST" and form.is_valid():
+    if submitted(request) and form.is_valid():
         given = dict(form.cleaned_data)
         chosen = given.pop("connection")
         try:
@@ -110,6 +110,6 @@ def price_new(request: PageRequest) -> HttpResponseBase:
         else:
             messages.success(request, f"The price of {price.model} is set.")
             return go_to(request, resolve_url(TAB))
-    status = 422 if form.errors else 200
+    status = 422 if form.errors and submitted(request) else 200
     context = {"form": form, "models": known_models(request.actor.team)}
     return settings_page(request, "price_new.html", TAB, context, status)

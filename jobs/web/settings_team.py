@@ -11,7 +11,7 @@ from jobs.models import KeepAnswers, Team
 from jobs.teams.policy import Action
 from jobs.teams.sessions import choose_team
 from jobs.teams.team import team_create, team_keep_answers
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.settings_shared import put_errors, settings_page
 
 TAB = "settings_team"
@@ -40,21 +40,21 @@ def settings_start(request: PageRequest) -> HttpResponseBase:
     return redirect("settings_connections")
 
 
-@page(Action.TEAM_SETTINGS, methods=("GET", "POST"))
+@page(Action.TEAM_SETTINGS, methods=("GET", "POST"), keeps=True)
 def team(request: PageRequest) -> HttpResponseBase:
     form = KeepForm(request.POST or None, initial={"keep_answers": request.actor.team.keep_answers})
-    if request.method == "POST" and form.is_valid():
+    if submitted(request) and form.is_valid():
         team_keep_answers(actor=request.actor, policy=form.cleaned_data["keep_answers"])
         messages.success(request, "Saved. It counts for calls from now on.")
         return go_to(request, resolve_url(TAB))
-    status = 422 if request.method == "POST" else 200
+    status = 422 if submitted(request) else 200
     return settings_page(request, "team.html", TAB, {"form": form}, status=status)
 
 
-@page("installation_admin", methods=("GET", "POST"))
+@page("installation_admin", methods=("GET", "POST"), keeps=True)
 def teams(request: PageRequest) -> HttpResponseBase:
     form = TeamForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if submitted(request) and form.is_valid():
         try:
             made = team_create(
                 user=request.user,  # type: ignore[arg-type]
@@ -68,5 +68,5 @@ def teams(request: PageRequest) -> HttpResponseBase:
             messages.success(request, f"Made {made.name}. It is your current team; add its people.")
             return go_to(request, resolve_url("settings_members"))
     found = Team.objects.annotate(people=Count("memberships")).order_by("name")
-    status = 422 if request.method == "POST" else 200
+    status = 422 if submitted(request) else 200
     return settings_page(request, "teams.html", TEAMS_TAB, {"form": form, "found": found}, status)

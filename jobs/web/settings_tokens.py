@@ -7,13 +7,14 @@ from django.http import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.views.decorators.cache import never_cache
 
-from jobs.models import Role
+from jobs.models import ApiToken, Role
 from jobs.teams.access import token_for
 from jobs.teams.audit import record
 from jobs.teams.policy import Action
 from jobs.teams.selectors import token_list
 from jobs.teams.tokens import token_create, token_revoke
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.confirmation import Question
+from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.settings_shared import settings_page
 
 TAB = "settings_tokens"
@@ -35,15 +36,25 @@ class TokenForm(forms.Form):
 
 @page(Action.TOKEN_OWN)
 def tokens(request: PageRequest) -> HttpResponseBase:
-    return settings_page(request, "tokens.html", TAB, {"tokens": token_list(request.actor)})
+    lines = [(token, _question(token).words) for token in token_list(request.actor)]
+    return settings_page(request, "tokens.html", TAB, {"tokens": lines})
 
 
-@page(Action.TOKEN_OWN, methods=("GET", "POST"))
+def _question(token: ApiToken) -> Question:
+    name = token.name or f"{token.prefix}…"
+    return Question(f"Revoke “{name}”? Whatever uses it is locked out at once.", "Revoke")
+
+
+def _revoke_question(request: PageRequest, public_id: str) -> Question:
+    return _question(token_for(request.actor, public_id))
+
+
+@page(Action.TOKEN_OWN, methods=("GET", "POST"), keeps=True)
 @never_cache
 def token_new(request: PageRequest) -> HttpResponseBase:
     actor = request.actor
     form = TokenForm(request.POST or None, most=actor.role)
-    if request.method == "POST" and form.is_valid():
+    if submitted(request) and form.is_valid():
         with transaction.atomic():
             token, raw = token_create(
                 user=actor.user,
@@ -59,11 +70,11 @@ def token_new(request: PageRequest) -> HttpResponseBase:
         "token_new.html",
         TAB,
         {"form": form},
-        status=422 if request.method == "POST" else 200,
+        status=422 if submitted(request) else 200,
     )
 
 
-@page(Action.TOKEN_OWN, methods=("POST",))
+@page(Action.TOKEN_OWN, methods=("POST",), confirm=_revoke_question)
 def token_take_back(request: PageRequest, public_id: str) -> HttpResponseBase:
     token = token_for(request.actor, public_id)
     with transaction.atomic():

@@ -17,16 +17,19 @@ _QUEUES = {queue.SLICES: "Slices", queue.SHORT: "Short tasks"}
 
 def _line(line: WorkerLine, jobs: dict[int, Job]) -> dict[str, object]:
     worker = line.worker
-    running = {int(job): n for job, n in worker.detail.get("jobs", {}).items()}
+    # What a dead process told last is over: its calls are taken back, and another has its jobs.
+    detail = worker.detail if line.alive else {}
+    running = {int(job): n for job, n in detail.get("jobs", {}).items()}
     return {
         "worker": worker,
         "alive": line.alive,
         "kind": _KINDS.get(worker.kind, worker.kind),
+        "in_flight": worker.in_flight if line.alive else None,
         "processes": worker.detail.get("workers"),
         "jobs": [(jobs[pk], n) for pk, n in running.items() if pk in jobs],
         # Only how many: another team's job has no name here.
         "foreign": sum(1 for pk in running if pk not in jobs),
-        "limits": [limit.get("why", "") for limit in worker.detail.get("limits", {}).values()]
+        "limits": [limit.get("why", "") for limit in detail.get("limits", {}).values()]
         if any(pk in jobs for pk in running)
         else [],
     }

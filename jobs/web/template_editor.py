@@ -27,7 +27,7 @@ from jobs.web.template_check import checked, price_of, ready_datasets, usual_dat
 from jobs.web.template_form import EditorForm
 
 
-@page(Action.TEMPLATE_WRITE, methods=("GET", "POST"))
+@page(Action.TEMPLATE_WRITE, methods=("GET", "POST"), keeps=True)
 def template_new(request: PageRequest) -> HttpResponse:
     """An empty editor, or one filled in from `?from=` another template."""
     source = None
@@ -36,7 +36,7 @@ def template_new(request: PageRequest) -> HttpResponse:
     return _editor(request, None, source)
 
 
-@page(Action.TEMPLATE_WRITE, methods=("GET", "POST"))
+@page(Action.TEMPLATE_WRITE, methods=("GET", "POST"), keeps=True)
 def template_edit(request: PageRequest, template_id: str) -> HttpResponse:
     """The latest version in the editor, or `?version=`; saving makes the next one."""
     number = request.GET.get("version", "")[:9]
@@ -57,7 +57,7 @@ def _editor(
     form = EditorForm.from_post(request.POST)
     if template is not None:
         form.name = template.name
-    action = request.POST.get("action", "check")
+    action = "check" if request.resumed else request.POST.get("action", "check")
     if action == "save":
         saved = _save(request, form)
         if saved is not None:

@@ -89,22 +89,28 @@ def template_diff(request: PageRequest, template_id: str, before: int, after: in
     return render(request, "templates/diff.html", context)
 
 
-@page(Action.TEMPLATE_WRITE, methods=("POST",))
+@page(Action.TEMPLATE_WRITE, methods=("POST",), keeps=True)
 def rename(request: PageRequest, template_id: str) -> HttpResponse:
     found = template_for(request.actor, template_id)
     url = reverse("template", args=[found.public_id])
+    typed = request.POST.get("name", "")
+    if request.resumed:
+        return _with_name(request, template_id, typed)
     try:
-        template_rename(actor=request.actor, template=found, name=request.POST.get("name", ""))
+        template_rename(actor=request.actor, template=found, name=typed)
     except Invalid as fault:
-        version = template_version_for(request.actor, template_id)
-        context = {
-            **_template_context(request, version),
-            "rename_error": fault.errors[0].msg,
-            "typed_name": request.POST.get("name", ""),
-        }
-        return render(request, "templates/template.html", context, status=422)
+        return _with_name(request, template_id, typed, fault.errors[0].msg)
     messages.success(request, "Renamed.", extra_tags=url)
     return go_to(request, url)
+
+
+def _with_name(request: PageRequest, template_id: str, typed: str, error: str = "") -> HttpResponse:
+    version = template_version_for(request.actor, template_id)
+    context = {
+        **_template_context(request, version), "rename_error": error, "typed_name": typed
+    }  # fmt: skip
+    status = 422 if error else 200
+    return render(request, "templates/template.html", context, status=status)
 
 
 @page(Action.TEMPLATE_WRITE, methods=("POST",))

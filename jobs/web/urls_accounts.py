@@ -7,6 +7,7 @@ from jobs.web import accounts
 urlpatterns = [
     path("accounts/login/", accounts.login, name="login"),
     path("accounts/logout/", accounts.logout, name="logout"),
+    path("accounts/again/", accounts.logged_in, name="logged_in"),
     path("accounts/password/", accounts.password, name="password"),
     path("accounts/team/", accounts.team_switch, name="team_switch"),
 ]

@@ -3,6 +3,7 @@
 (() => {
   const MISSES = 3;
   const show = (sign) => {
+    sign.hidden = false; // without script nothing moves, and there is nothing to be said of it
     sign.dataset.at ??= Date.now();
     const age = Math.round((Date.now() - sign.dataset.at) / 1000);
     const paused = sign.getAttribute("aria-pressed") === "true";
@@ -18,5 +19,7 @@
     sign.setAttribute("aria-pressed", String(sign.getAttribute("aria-pressed") !== "true"));
     show(sign);
   });
-  setInterval(() => document.querySelectorAll("[data-live-for]").forEach(show), 1000);
+  const all = () => document.querySelectorAll("[data-live-for]").forEach(show);
+  all();
+  setInterval(all, 1000);
 })();

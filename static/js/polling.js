@@ -23,7 +23,6 @@
     const { status, raw } = event.detail.ctx.response;
     note(live, status >= 400);
     if (status >= 400 || raw.redirected) event.preventDefault();
-    if (raw.redirected) location.reload(); // the session ended: the page asks for a log-in
   });
   document.addEventListener("htmx:error", (event) => {
     const live = region(event);

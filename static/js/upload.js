@@ -21,6 +21,7 @@
     });
     call.addEventListener("error", () => fail("The connection broke. Nothing was saved; send the file again."));
     call.addEventListener("load", () => {
+      if (call.status === 401) return fail("You were logged out. Log in in another tab, then press Upload again: the file is still chosen.");
       const next = call.getResponseHeader("HX-Redirect");
       if (next || (call.status < 400 && call.responseURL !== form.action)) return location.assign(next ?? call.responseURL);
       const answer = new DOMParser().parseFromString(call.responseText, "text/html").querySelector("main");

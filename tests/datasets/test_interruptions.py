@@ -161,7 +161,7 @@ def test_a_dataset_deleted_while_it_is_read_is_gone(
 
     def then_deleted(*args: Any) -> None:
         write(*args)
-        uploads.olivia.post(f"/datasets/{dataset.public_id}/delete/")
+        uploads.olivia.post(f"/datasets/{dataset.public_id}/delete/", {"confirmed": "1"})
 
     monkeypatch.setattr(ingest, "_write", then_deleted)
     work_off()

@@ -155,7 +155,9 @@ def test_it_refuses_a_revoked_token_and_a_switched_off_account(walk: Walk) -> No
     assert Client().get("/api/v1/jobs", headers=headers).status_code == 401
     assert client.get("/jobs/").status_code == 302
     User.objects.filter(username="alice").update(is_active=True)
-    assert client.post(f"/settings/tokens/{walk.token.public_id}/revoke/").status_code == 302
+    agreed = {"confirmed": "1"}
+    revoke = f"/settings/tokens/{walk.token.public_id}/revoke/"
+    assert client.post(revoke, agreed).status_code == 302
     for route in operations():
         for method in route.methods:
             assert walk.ask(Client(), route, method, headers=headers).status_code == 401, route

@@ -23,7 +23,7 @@ def of(cast: Cast, name: str) -> Membership:  # noqa: F811
 def test_the_last_admin_stays(cast: Cast) -> None:  # noqa: F811
     client = cast.client(cast.alice)
     for path, fields in (
-        ("/settings/members/alice/remove/", {}),
+        ("/settings/members/alice/remove/", {"confirmed": "1"}),
         ("/settings/members/alice/role/", {"role": "operator"}),
     ):
         answer = client.post(path, fields, follow=True)
@@ -31,7 +31,7 @@ def test_the_last_admin_stays(cast: Cast) -> None:  # noqa: F811
     assert of(cast, "alice").role == Role.ADMIN
     assert not AuditEvent.objects.exists()
     join(make_user("dora"), cast.team, Role.ADMIN)
-    client.post("/settings/members/alice/remove/")
+    client.post("/settings/members/alice/remove/", {"confirmed": "1"})
     assert not Membership.objects.filter(user=cast.alice).exists()
 
 

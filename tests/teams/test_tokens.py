@@ -49,7 +49,7 @@ def test_it_ends_at_once_when_it_is_revoked(cast: Cast) -> None:  # noqa: F811
     raw = made(client).context["raw"]
     path = f"/settings/tokens/{ApiToken.objects.get().public_id}/revoke/"
     for _ in range(2):  # a second click does nothing
-        assert client.post(path).status_code == 302
+        assert client.post(path, {"confirmed": "1"}).status_code == 302
     assert asked(raw) == 401
     assert "Revoked" in client.get("/settings/tokens/").content.decode()
 

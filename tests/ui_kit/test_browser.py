@@ -177,7 +177,7 @@ def test_a_destructive_action_asks_first(gallery: Page) -> None:
     gallery.get_by_role("button", name="Cancel").click()
     dialog.get_by_role("button", name="Cancel").click()
     gallery.wait_for_url("**/x/done/")
-    assert Recorder.posts == [{}]
+    assert Recorder.posts == [{"confirmed": ["1"]}]
 
 
 def test_a_double_click_sends_once(gallery: Page) -> None:

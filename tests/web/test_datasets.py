@@ -140,13 +140,13 @@ def test_what_jobs_use_can_neither_be_deleted_nor_read_again(work: Work, uploads
     assert tag_with(page, "a", href=f"/jobs/{job.public_id}/")
     assert "Delete – not available: Jobs use it" in text(page)
     assert "It cannot be read again with other options: jobs use this dataset" in text(page)
-    kept = work.olivia.post(f"{url_of(work.dataset)}delete/", follow=True)
+    kept = work.olivia.post(f"{url_of(work.dataset)}delete/", follow=True)  # nothing to ask
     assert "1 job uses this dataset: their results refer to its rows." in text(kept)
     refused = work.olivia.post(f"{url_of(work.dataset)}read/", {"encoding": "utf-16"})
     assert refused.status_code == 422
     assert "Jobs use this dataset" in text(refused)
     free = uploads.read(b"a\n1\n")
-    gone = work.olivia.post(f"{url_of(free)}delete/", follow=True)
+    gone = work.olivia.post(f"{url_of(free)}delete/", {"confirmed": "1"}, follow=True)
     assert "Deleted “data”." in text(gone)
     assert not Dataset.objects.filter(pk=free.pk).exists()
 
@@ -287,6 +287,8 @@ def test_it_works_without_scripts(
     page.reload()
     expect(page.locator("h1")).to_contain_text("ready")
     expect(page.locator("#errors")).to_contain_text("The row has 1 field, the header has 2")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("main")).to_contain_text("This cannot be undone.")
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("status")).to_contain_text("Deleted “plain”.")
     assert not Dataset.objects.filter(status=DatasetStatus.READY, name="plain").exists()

@@ -6,7 +6,7 @@ import io
 import pytest
 from django.utils import timezone
 
-from jobs.models import Due, DueReason, JobStatus, LimitState
+from jobs.models import Due, DueReason, JobStatus, LimitState, Worker
 from jobs.teams.audit import record
 from tests.cast import cast  # noqa: F401
 from tests.web.reading import LIVE, assert_harmless, queries, tag_with, tags, text
@@ -85,14 +85,24 @@ def test_disabled_actions_say_why(work: Work) -> None:  # noqa: F811
 
 
 def test_cancelling_asks_with_the_exact_consequence(work: Work) -> None:  # noqa: F811
-    job = work.job(succeeded=2, running=3, pending=1204)
+    job = work.job(succeeded=2, running=5, pending=1202)
+    page = work.olivia.get(f"/jobs/{job.public_id}/")
+    assert "Up to 5 in flight will finish" in page.content.decode()  # no worker told yet
+    Worker.objects.create(
+        id="s", kind="slice", host="h", pid=1, started_at=timezone.now(), seen_at=timezone.now(),
+        detail={"jobs": {str(job.pk): 3}},
+    )  # fmt: skip
     url = f"/jobs/{job.public_id}/cancel/"
     form = tag_with(work.olivia.get(f"/jobs/{job.public_id}/"), "form", action=url)
     asked = form["data-confirm"]
     assert asked is not None
     assert "1,204 rows that were not sent will be cancelled" in asked
     assert "3 in flight will finish and be charged" in asked
-    work.olivia.post(url)
+    # Without scripts a page asks, in the same words.
+    assert asked.replace("\n", " ") in text(work.olivia.post(url))
+    job.refresh_from_db()
+    assert job.state is JobStatus.RUNNING
+    work.olivia.post(url, {"confirmed": "1"})
     job.refresh_from_db()
     assert job.state is JobStatus.CANCELLING
 

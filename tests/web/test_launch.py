@@ -1,6 +1,9 @@
 """Launching: one page, one job a click, faults beside their fields, a rough size before."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from jobs.models import Job, JobStatus, Team
 from tests.cast import cast, make_connection  # noqa: F401
@@ -52,13 +55,42 @@ def test_a_double_click_launches_one_job(work: Work, form: dict[str, str]) -> No
     second = work.olivia.post("/jobs/new/", form)
     assert first["Location"] == second["Location"]
     assert Job.objects.count() == 1
-    # Gone back and changed, or launched from a fresh page: that is another job.
+    assert "was launched already" in text(work.olivia.get(second["Location"]))
+    # Gone back and changed: that is another job.
     work.olivia.post("/jobs/new/", {**form, "priority": "5"})
-    work.olivia.post("/jobs/new/", {**form, "nonce": "n2"})
-    assert Job.objects.count() == 3
+    assert Job.objects.count() == 2
     pages = [work.olivia.get("/jobs/new/") for _ in range(2)]
     nonces = {tag_with(page, "input", name="nonce")["value"] for page in pages}
     assert len(nonces) == 2
+
+
+@pytest.mark.parametrize("nonce", ["n1", "n2"])  # the page as it was left, or loaded anew
+def test_the_same_launch_once_more_is_asked_about(
+    work: Work,  # noqa: F811
+    form: dict[str, str],
+    nonce: str,
+) -> None:
+    work.olivia.post("/jobs/new/", form)
+    Job.objects.update(created_at=timezone.now() - timedelta(minutes=3))
+    first = Job.objects.get()
+    for _ in range(2):
+        asked = work.olivia.post("/jobs/new/", {**form, "nonce": nonce})
+        assert asked.status_code == 409
+        assert f"This job was launched already: {first.name} , 3 min ago" in text(asked)
+        assert Job.objects.count() == 1
+    again = {
+        **form,
+        "nonce": str(tag_with(asked, "input", name="nonce")["value"]),
+        "action": str(tag_with(asked, "button", name="action", value="launch_again")["value"]),
+    }
+    for _ in range(2):  # a double click
+        work.olivia.post("/jobs/new/", again)
+    assert Job.objects.count() == 2
+    # A colleague's wish is another, and so is one of tomorrow.
+    work.cast.client(work.cast.bob).post("/jobs/new/", {**form, "nonce": "b1"})
+    Job.objects.update(created_at=timezone.now() - timedelta(hours=2))
+    work.olivia.post("/jobs/new/", {**form, "nonce": "n3"})
+    assert Job.objects.count() == 4
 
 
 def test_a_pilot_is_one_click_on_ten_random_rows(work: Work, form: dict[str, str]) -> None:  # noqa: F811
@@ -118,6 +150,21 @@ def test_the_size_is_told_without_launching(work: Work, form: dict[str, str]) ->
     again = work.olivia.post("/jobs/new/", {**form, "action": "check"})
     assert "Rows 200" in text(again)
     assert not Job.objects.exists()
+
+
+def test_calls_that_all_failed_say_nothing_of_an_answers_length(
+    work: Work,  # noqa: F811
+    form: dict[str, str],
+) -> None:
+    work.version.defaults = {}
+    work.version.save()
+    work.job(failed=3, status=JobStatus.COMPLETED_WITH_FAILURES, output_tokens=0)
+    part = text(work.olivia.post("/jobs/new/estimate/", form))
+    assert "Output not known yet" in part
+    work.job(succeeded=1, failed=1, status=JobStatus.COMPLETED_WITH_FAILURES)
+    work.job(failed=3, status=JobStatus.COMPLETED_WITH_FAILURES, output_tokens=0)
+    part = text(work.olivia.post("/jobs/new/estimate/", form))
+    assert "about 18k tokens, as in the last job" in part  # 90 a call, for 200 rows
 
 
 def test_an_unknown_price_is_told_as_unknown(work: Work, form: dict[str, str]) -> None:  # noqa: F811

@@ -49,7 +49,7 @@ def test_a_connection_is_added_changed_and_removed(alice: Any, work: Work) -> No
     work.connection = made
     work.job(pending=1)
     assert "1 unfinished job on it will pause" in alice.get(path).content.decode()
-    assert "Removed Renamed" in text(alice.post(f"{path}remove/", follow=True))
+    assert "Removed Renamed" in text(alice.post(f"{path}remove/", {"confirmed": "1"}, follow=True))
     assert "Renamed" not in text(alice.get("/settings/connections/"))
     assert alice.get(path).status_code == 404
 
@@ -181,7 +181,7 @@ def test_members_are_added_given_roles_and_taken_out(alice: Any, work: Work) -> 
     assert "One of operator, lead, admin" in text(
         alice.post("/settings/members/dora/role/", {"role": "king"}, follow=True)
     )
-    answer = alice.post("/settings/members/dora/remove/", follow=True)
+    answer = alice.post("/settings/members/dora/remove/", {"confirmed": "1"}, follow=True)
     assert "dora is no longer in the team" in text(answer)
     assert Membership.objects.filter(team=work.cast.team).count() == 3
     page = work.cast.client(work.cast.bob).get("/settings/members/")
