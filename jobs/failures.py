@@ -152,3 +152,23 @@ POLICIES: dict[FailureClass, Policy] = {
         _RETRY, "Unclassified", "Read the raw answer. If it is a new kind of error, report it."
     ),
 }
+
+# How our own words begin, or what they hold, where it is the address that is most likely wrong: trying
+# again later would not help.
+_OF_ADDRESS = (
+    "Could not connect",
+    "The connection's address",
+    "The answer is a web page",
+    "the server redirects elsewhere",
+    "nothing is found at this address",
+)
+
+
+def suggestion_for(failure: FailureClass, message: str) -> str:
+    """What a person can do about failures of this class that say this."""
+    if any(words in message for words in _OF_ADDRESS):
+        return (
+            "Check the connection's base URL and that its server runs, test the connection, then "
+            "replay."
+        )
+    return POLICIES[failure].suggestion

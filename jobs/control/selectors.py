@@ -21,7 +21,7 @@ from jobs.control.waits import Waits, end_of_waiting, waits_of
 from jobs.datasets.selectors import original_values, row_values
 from jobs.engine.plan import CannotRun, make_plan
 from jobs.engine.records import Claimed
-from jobs.failures import POLICIES, FailureClass
+from jobs.failures import POLICIES, FailureClass, suggestion_for
 from jobs.models import (
     Attempt,
     DatasetRow,
@@ -384,6 +384,7 @@ def failure_groups(job: Job) -> list[FailureGroup]:
         ).order_by("n")
         examples = list(members.values_list("n", "message")[:EXAMPLES])
         failure = FailureClass(group["failure_class"] or FailureClass.UNKNOWN)
+        message = (examples[0][1] or "") if examples else ""
         found.append(
             FailureGroup(
                 failure_class=failure,
@@ -391,9 +392,9 @@ def failure_groups(job: Job) -> list[FailureGroup]:
                 fingerprint=group["fingerprint"] or "",
                 count=group["count"],
                 share=group["count"] / total,
-                message=(examples[0][1] or "") if examples else "",
+                message=message,
                 example_rows=[n for n, _ in examples],
-                suggestion=POLICIES[failure].suggestion,
+                suggestion=suggestion_for(failure, message),
                 first_seen=group["first_seen"],
                 last_seen=group["last_seen"],
             )

@@ -66,6 +66,9 @@ _WORDS = {
     _F.EMPTY_OUTPUT: "The server answers, but the answer is empty.",
 }
 
+# How the transport's words begin where somebody took the call and did not answer it whole.
+_REACHED = ("The answer ", "The connection was closed", "The connection broke:")
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionReport:
@@ -91,10 +94,10 @@ async def test_connection(
 ) -> ConnectionReport:
     """Lists the models and makes one small real call; up to six if the server refuses what is
     asked of it or ignores it. Never raises; `timeout` (seconds) is for each call."""
-    models, why_none = await _listed(transport, endpoint, timeout)
+    models, why_none, told = await _listed(transport, endpoint, timeout)
     model = model or (models[0] if models else "")
     if not model:
-        return _without_model(why_none)
+        return _without_model(why_none, told)
     outcome, took_ms, honoured = Outcome(), 0, False
     tried = endpoint
     for way in _WAYS[endpoint.api]:
@@ -107,7 +110,7 @@ async def test_connection(
         if honoured or outcome.failure not in _TRY_ANOTHER_WAY:
             break
     if outcome.failure is not None:
-        words = _WORDS.get(outcome.failure, "The answer could not be understood.")
+        words = _words(outcome.failure, outcome.message if outcome.http_status is None else "")
         if outcome.http_status is not None and outcome.http_status != 200:
             words = f"{words} (HTTP {outcome.http_status})"
         return ConnectionReport(outcome.failure, words, models=models, took_ms=took_ms)
@@ -162,19 +165,29 @@ def _what_it_can(
     return " ".join(said)
 
 
-def _without_model(why: FailureClass | None) -> ConnectionReport:
+def _words(failure: FailureClass, told: str) -> str:
+    """`told` is what the transport says of a call without an answer; its words are ours as well."""
+    if failure is _F.CONNECTION and told.startswith(_REACHED):
+        return (
+            f"The server was reached, but gave no whole answer: {told[0].lower()}{told[1:]}. Check "
+            "the base URL, and that nothing on the way cuts answers off."
+        )
+    return _WORDS.get(failure, "The answer could not be understood.")
+
+
+def _without_model(why: FailureClass | None, told: str) -> ConnectionReport:
     """What is to be said when nobody named a model and none is listed. A server that has no list at
     all is no fault; one that refused the key, or is not there, would do the same to any call."""
     if why in (None, _F.MODEL_NOT_FOUND, _F.INVALID_REQUEST):
         return ConnectionReport(_F.MODEL_NOT_FOUND, "Name a model: the server lists none.")
-    return ConnectionReport(why, _WORDS.get(why, "The answer could not be understood."))
+    return ConnectionReport(why, _words(why, told))
 
 
 async def _listed(
     transport: Transport, endpoint: Endpoint, timeout: float
-) -> tuple[list[str], FailureClass | None]:
+) -> tuple[list[str], FailureClass | None, str]:
     """The names of the models that the server lists, at most 1,000, in its order; where it cannot be
-    asked none, and why. Never raises."""
+    asked none, why, and what the transport says of it. Never raises."""
     headers = {"user-agent": USER_AGENT, "accept": "application/json"}
     url = url_of(endpoint, "/models")
     if endpoint.api == "anthropic_messages":
@@ -187,16 +200,16 @@ async def _listed(
     try:
         response = await transport.send(HttpRequest("GET", url, headers, b""), timeout)
     except TransportError as error:
-        return [], error.failure
+        return [], error.failure, str(error)
     response = without_key(response, endpoint.api_key)
     body = read_json(response.body)
     if response.status != 200:
-        return [], error_outcome(response, body).failure
+        return [], error_outcome(response, body).failure, ""
     told = as_dict(body)
     entries = [as_dict(entry) for entry in as_list(told.get("data")) or as_list(told.get("models"))]
     names = (as_text(entry.get("id") or entry.get("name")) for entry in entries)
     found = dict.fromkeys(name for name in names if _is_name(name))
-    return list(found)[:MAX_MODELS], None
+    return list(found)[:MAX_MODELS], None, ""
 
 
 def _is_name(name: str) -> bool:

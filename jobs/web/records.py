@@ -23,7 +23,7 @@ from jobs.control.selectors import (
     record_view,
 )
 from jobs.errors import Conflict, Invalid, NotFound
-from jobs.failures import POLICIES, FailureClass
+from jobs.failures import POLICIES, FailureClass, suggestion_for
 from jobs.models import Attempt, Job, Record, RecordStatus, Worker
 from jobs.prompts.template import PromptText, TemplateFault
 from jobs.teams.access import job_for
@@ -261,6 +261,7 @@ def _record_context(
         "columns": columns,
         "output": pretty_output(record.output or ""),
         "failure": POLICIES[failure] if failure else None,
+        "suggestion": suggestion_for(failure, record.message or "") if failure else "",
         "attempts": _attempts(view.attempts),
         "previous_url": _record_url(job, before, query),
         "next_url": _record_url(job, after, query),

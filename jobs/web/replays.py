@@ -19,7 +19,7 @@ from jobs.control.replays import (
 )
 from jobs.control.selectors import record_page
 from jobs.errors import Conflict, Invalid
-from jobs.failures import POLICIES, FailureClass
+from jobs.failures import POLICIES, FailureClass, suggestion_for
 from jobs.models import Job, Replay
 from jobs.teams.access import job_for, replay_for
 from jobs.teams.policy import Action
@@ -72,9 +72,7 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
         "chosen": chosen,
         "preview": replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=overrides),
         "which": _which(chosen),
-        "suggestion": POLICIES[FailureClass(chosen.failure_class)].suggestion
-        if chosen.failure_class
-        else "",
+        "suggestion": _suggestion(job, chosen),
         "records_url": f"{reverse('job', args=[job.public_id])}?{_records_query(chosen)}",
         "reason": why_not(request.actor, job, "replay"),
         "budget_left": max(0, job.budget - job.cost - job.reserved)
@@ -85,6 +83,15 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
     if is_poll(request, "touch"):
         return render(request, "replays/form.html#touch", context)
     return render(request, "replays/form.html", context, status=422 if form.errors else 200)
+
+
+def _suggestion(job: Job, chosen: RecordFilter) -> str:
+    """For a cause; for a whole class only what holds for each of its causes."""
+    if not chosen.failure_class:
+        return ""
+    found = record_page(job, chosen, limit=1).records if chosen.fingerprint else []
+    message = found[0].message or "" if found else ""
+    return suggestion_for(FailureClass(chosen.failure_class), message)
 
 
 def _initial(query: QueryDict) -> dict[str, Any]:

@@ -232,6 +232,19 @@ def test_it_says_what_is_wrong_where_nobody_answers() -> None:
     assert "in time" in report.message
 
 
+@pytest.mark.parametrize("model", ["small", ""])
+def test_it_tells_half_an_answer_from_none(model: str) -> None:
+    async def half(_: Asked, writer: Writer) -> None:
+        writer.write(answer(b'{"data": [{"id": "small"}]}')[:-9])
+        writer.close()
+
+    report, _ = tried(half, model=model)
+    assert report.failure is F.CONNECTION
+    assert (
+        "The server was reached, but gave no whole answer: the answer broke off" in report.message
+    )
+
+
 def test_it_has_words_for_every_failure_that_a_call_can_end_in() -> None:
     assert {row.means for row in ROWS} <= checkup._WORDS.keys()
     assert all(len(words) <= 400 for words in checkup._WORDS.values())

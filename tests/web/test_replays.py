@@ -160,3 +160,29 @@ def test_the_suggestion_for_cut_off_answers_is_filled_in(work: Work) -> None:  #
     assert "Replay this one with max tokens 100" in text(page)
     url = f"/jobs/{job.public_id}/replay/?failure_class=truncated&max_tokens=100"
     assert tag_with(work.olivia.get(url), "input", name="max_tokens")["value"] == "100"
+
+
+@pytest.mark.parametrize(
+    ("failure", "message", "words"),
+    [("connection", "Could not connect: Connection refused", "Check the connection's base URL"),
+     ("server_error", "The answer is a web page, not an API's; check the base URL",
+      "Check the connection's base URL"),
+     ("server_error", "HTTP 302: the server redirects elsewhere, which is not followed",
+      "Check the connection's base URL"),
+     ("connection", "The connection was closed before an answer came", "Replay these rows later"),
+     ("server_error", "HTTP 502 without a readable message", "Replay these rows later")],
+)  # fmt: skip
+def test_the_suggestion_fits_the_message(
+    work: Work,  # noqa: F811
+    failure: str,
+    message: str,
+    words: str,
+) -> None:
+    """In the group, on the record and on the form of its replay."""
+    job = work.job(failed=2, status=JobStatus.COMPLETED_WITH_FAILURES)
+    Record.objects.filter(job=job).update(failure_class=failure, message=message)
+    url = f"/jobs/{job.public_id}/"
+    chosen = f"failure_class={failure}&fingerprint=abc123def456"
+    for page in (f"{url}failures/", f"{url}records/1/", f"{url}replay/?{chosen}"):
+        shown = work.olivia.get(page).content.decode().replace("&#x27;", "'")
+        assert words in shown, page

@@ -289,3 +289,20 @@ def test_each_role_sees_the_tabs_it_may_open(work: Work) -> None:  # noqa: F811
             assert client.get(tab["url"]).status_code == 200
     make_connection(work.cast.other_team, name="Theirs")
     assert "Theirs" not in text(work.olivia.get("/settings/connections/"))
+
+
+def test_what_a_dead_process_had_in_flight_is_over(alice: Any, work: Work) -> None:  # noqa: F811
+    job, now = work.job(running=7, name="Half done"), timezone.now()
+    for name, age in (("alive", 1), ("gone", 60)):
+        Worker.objects.create(
+            id=name, kind="slice", host=f"{name}-host", pid=1, version="1", in_flight=41 + age,
+            started_at=now, seen_at=now - timedelta(seconds=age), detail={"jobs": {job.pk: 41}},
+        )  # fmt: skip
+    page = alice.get("/settings/workers/").content.decode()
+    alive, gone = (
+        page.split(f'id="worker-{name}"')[1].split("</tr>")[0] for name in ("alive", "gone")
+    )
+    assert "Half done" in alive
+    assert ">42<" in alive
+    assert "Half done" not in gone
+    assert "101" not in gone
