@@ -180,6 +180,7 @@ class JobOut(Schema):
     max_attempts: int
     tolerated_failure_rate: float
     budget: str | None
+    max_cost_per_minute: str | None
     counts: CountsOut
     retrying: int
     waiting_for_rate_limit: int

@@ -10,6 +10,7 @@ from jobs.api import connections, costs, datasets, jobs, problems, templates
 from jobs.api.actor import Bearer
 from jobs.api.document import complete
 from jobs.api.parsing import JsonParser
+from jobs.api.queries import refuse_unknown
 from jobs.written import as_json
 
 
@@ -43,10 +44,10 @@ api = Api(
     docs=Swagger(settings={"persistAuthorization": False, "deepLinking": True}),
     urls_namespace="api",
 )
-api.add_router("/datasets", datasets.router)
-api.add_router("/templates", templates.router)
-api.add_router("/connections", connections.router)
-api.add_router("/prices", connections.prices)
-api.add_router("/jobs", jobs.router)
-api.add_router("/costs", costs.router)
+api.add_router("/datasets", refuse_unknown(datasets.router))
+api.add_router("/templates", refuse_unknown(templates.router))
+api.add_router("/connections", refuse_unknown(connections.router))
+api.add_router("/prices", refuse_unknown(connections.prices))
+api.add_router("/jobs", refuse_unknown(jobs.router))
+api.add_router("/costs", refuse_unknown(costs.router))
 problems.install(api)

@@ -1,5 +1,6 @@
 """/jobs: launch, look at, control, replay, download"""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from django.http import HttpRequest, StreamingHttpResponse
@@ -30,7 +31,7 @@ from jobs.control.selectors import (
 )
 from jobs.errors import Invalid, NotFound
 from jobs.failures import FailureClass
-from jobs.models import Job, TemplateVersion
+from jobs.models import Job, JobStatus, TemplateVersion
 from jobs.teams.access import (
     Actor,
     connection_for,
@@ -87,6 +88,7 @@ def index(
     cursor: Cursor = "",
     limit: Limit = PAGE,
     tab: Annotated[str, one_of(*TABS)] = "all",
+    status: Annotated[str, one_of("", *JobStatus)] = "",
     template: str = "",
     dataset: str = "",
     model: str = "",
@@ -95,9 +97,12 @@ def index(
     actor = actor_for(request, Action.JOB_READ)
     if tab not in TABS:
         raise Invalid.field("tab", f"One of {', '.join(TABS)}")
+    if status and status not in JobStatus.values:
+        raise Invalid.field("status", f"One of {', '.join(JobStatus)}")
     chosen = JobFilter.parse(
         {"tab": tab, "template": template, "dataset": dataset, "model": model, "q": q}
     )
+    chosen = replace(chosen, status=status)
     found = job_page(actor.team, chosen, before=key_of(cursor), limit=limit + 1)
     more = found[limit - 1].pk if len(found) > limit else None
     return page_of([job_shape(job_view(job)) for job in found[:limit]], more)

@@ -120,6 +120,7 @@ class JobIn(Payload):
     max_attempts: int = 3
     max_repairs: int = 1
     budget: Decimal | None = None
+    max_cost_per_minute: Decimal | None = None
     tolerated_failure_rate: float = 0.3
     rows: RowsIn = Field(default_factory=RowsIn)
     tags: dict[str, str] = Field(default_factory=dict)

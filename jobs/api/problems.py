@@ -7,6 +7,7 @@ a parameter of the query or path, a header; or "body", "path", "method" where it
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
@@ -77,7 +78,7 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(ValidationError)
     def wrong(request: HttpRequest, error: ValidationError) -> HttpResponse:
-        errors = [FieldError(_place(e["loc"]), str(e["msg"])) for e in error.errors]
+        errors = [FieldError(_place(e["loc"]), _words(e)) for e in error.errors]
         return problem(422, "The request is not valid.", errors)
 
     @api.exception_handler(Invalid)
@@ -137,6 +138,13 @@ def _unreadable(error: BaseException | None) -> HttpResponse | None:
     if isinstance(error, SuspiciousOperation | BadRequest):
         return _at(400, "body", str(error))
     return None
+
+
+def _words(error: dict[str, Any]) -> str:
+    """Without what our classes are called."""
+    if error.get("type") in ("model_type", "model_attributes_type", "dict_type"):
+        return "Must be an object"
+    return str(error["msg"])
 
 
 def _place(loc: Sequence[str | int]) -> tuple[str | int, ...]:

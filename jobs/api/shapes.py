@@ -138,6 +138,7 @@ def job_shape(view: JobView) -> dict[str, Any]:
         "max_attempts": job.max_attempts,
         "tolerated_failure_rate": job.tolerated_failure_rate,
         "budget": usd_string(job.budget),
+        "max_cost_per_minute": usd_string(job.max_cost_per_minute),
         "counts": view.counts,
         "retrying": view.retrying,
         "waiting_for_rate_limit": view.waiting,

@@ -29,6 +29,7 @@ SEARCH_ROWS = 20_000
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     tab: str = "all"
+    status: str = ""  # of JobStatus
     template: str = ""
     dataset: str = ""
     model: str = ""
@@ -74,6 +75,8 @@ class JobFilter:
             jobs = jobs.filter(WITH_FAILURES)
         elif with_tab and self.tab != "all":
             jobs = jobs.filter(status__in=TABS[self.tab])
+        if self.status:
+            jobs = jobs.filter(status=self.status)
         if self.template:
             jobs = jobs.filter(template_version__template__public_id=self.template)
         if self.dataset:

@@ -27,6 +27,7 @@ PILOT_ROWS = 10
 MAX_ATTEMPTS = 10
 MAX_TAGS = 20
 MAX_SEED = 2**31
+_HELD = {"budget": "a budget", "max_cost_per_minute": "a limit per minute"}
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class LaunchSpec:
     max_attempts: Any = 3
     max_repairs: Any = 1
     budget: Any = None  # USD
+    max_cost_per_minute: Any = None  # USD
     tolerated_failure_rate: Any = 0.3
     launch_key: str = ""
 
@@ -94,7 +96,8 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
         fault("connection", str(error))
     version = spec.template_version
     parameters = check_parameters({**version.defaults, **spec.parameters}, errors)
-    budget = _budget(spec, model, fault)
+    budget = _amount("budget", spec.budget, spec, model, fault)
+    per_minute = _amount("max_cost_per_minute", spec.max_cost_per_minute, spec, model, fault)
     tags = _tags(spec.tags, fault)
     rate = _share(spec.tolerated_failure_rate)
     if rate is None:
@@ -121,6 +124,7 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
         tags=tags,
         selection=selection,
         budget=budget,
+        max_cost_per_minute=per_minute,
         tolerated_failure_rate=rate or 0.0,
         total=total,
         pending=total,
@@ -146,8 +150,12 @@ def _selection(spec: LaunchSpec, fault: Any) -> tuple[dict[str, int], int]:
         return {}, 0
     for name in ("limit", "sample"):
         if rows.get(name) not in (None, ""):
-            number = _whole(rows[name], 1, 2**31 - 1, f"rows.{name}", fault)
-            kept[name] = min(number or 1, dataset.rows)
+            number = _whole(rows[name], 1, 2**31 - 1, f"rows.{name}", fault) or 1
+            if name == "sample" and number > dataset.rows and spec.purpose != "pilot":
+                has = f"{dataset.rows:,} row{'s' if dataset.rows > 1 else ''}"
+                fault("rows.sample", f"The dataset has {has}: no more can be drawn from it")
+            # The first n are at most so many; a pilot on a small dataset takes it all.
+            kept[name] = min(number, dataset.rows)
     if "sample" in kept:
         seed = rows.get("seed")
         chosen = secrets.randbelow(MAX_SEED) if seed in (None, "") else seed
@@ -174,19 +182,19 @@ def _check_template(spec: LaunchSpec, fault: Any) -> None:
         fault("template", f"The dataset has no column {names}")
 
 
-def _budget(spec: LaunchSpec, model: str, fault: Any) -> int | None:
-    if spec.budget in (None, ""):
+def _amount(loc: str, given: Any, spec: LaunchSpec, model: str, fault: Any) -> int | None:
+    if given in (None, ""):
         return None
     try:
-        amount = Decimal(str(spec.budget))
+        amount = Decimal(str(given))
         if not amount.is_finite() or not 0 < amount < 1_000_000:
             raise ValueError
         pico = to_pico(amount)
     except (InvalidOperation, ValueError):
-        fault("budget", "An amount in USD above 0, with at most 12 decimals")
+        fault(loc, "An amount in USD above 0, with at most 12 decimals")
         return None
     if resolve_price(connection=spec.connection, model=model, at=timezone.now()) is None:
-        fault("budget", f"The price of {model} is unknown: set one before a budget can be held")
+        fault(loc, f"The price of {model} is unknown: set one before {_HELD[loc]} can be held")
     return pico
 
 

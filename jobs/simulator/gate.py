@@ -9,6 +9,7 @@ from jobs.simulator.limits import Limits
 from jobs.simulator.settings import Settings
 from jobs.simulator.wire import Answer, ApiError, LimitState, Question, Shape
 
+PREFIX = "sim-"
 _CODE = "rate_limit_exceeded"
 
 
@@ -30,6 +31,12 @@ def check_key(request: Request, model: str, *, is_anthropic: bool) -> None:
         raise no_access(model)
     if "noquota" in key:
         raise no_quota(anthropic=is_anthropic)
+
+
+def check_model(model: str, *, is_anthropic: bool) -> None:
+    """The models are those named sim-…, whatever follows; raises `ApiError` for any other name."""
+    if not model.startswith(PREFIX):
+        raise no_model(model, anthropic=is_anthropic)
 
 
 class Gate:
@@ -58,8 +65,7 @@ class Gate:
         A call that is refused takes nothing from any limit.
         """
         settings, is_anthropic = self._settings, isinstance(shape, Messages)
-        if question.model.startswith("missing"):
-            raise no_model(question.model, anthropic=is_anthropic)
+        check_model(question.model, is_anthropic=is_anthropic)
         if question.input_tokens > settings.context_tokens:
             raise too_long(question.input_tokens, settings.context_tokens, anthropic=is_anthropic)
         if settings.max_in_flight and in_flight >= settings.max_in_flight:

@@ -15,7 +15,7 @@ from jobs.simulator.connection import Reply, Step
 from jobs.simulator.draws import Draws, digest, share
 from jobs.simulator.effects import JSON_TYPE, Case, Effect, refusal
 from jobs.simulator.faults import KINDS, Fault, Mix, UnknownFaultError, marked
-from jobs.simulator.gate import Gate, check_key, key_of
+from jobs.simulator.gate import Gate, check_key, check_model, key_of
 from jobs.simulator.http import Request, head
 from jobs.simulator.openai_chat import ChatCompletions
 from jobs.simulator.openai_responses import Responses
@@ -26,6 +26,7 @@ from jobs.simulator.wire import Answer, ApiError, LimitState, Question, Shape, U
 type Json = Any
 type Route = Callable[[Request], Reply]
 
+# What is listed; any other name that begins with sim- has a model behind it, too.
 MODELS = ("sim-small", "sim-medium", "sim-large")
 MAX_PREFIXES = 10_000  # system texts the prompt cache remembers
 
@@ -110,6 +111,7 @@ class Simulator:
         try:
             check_key(request, "", is_anthropic=True)
             question = _understood(shape, request, _read_body(request))
+            check_model(question.model, is_anthropic=True)
         except ApiError as error:
             return Reply(refusal(shape, error, self._next_refusal(), []).steps, _quiet)
         return _json_reply({"input_tokens": question.input_tokens})

@@ -73,8 +73,13 @@ def template_version_for(
     """A version of a template; the latest without a number."""
     template = template_for(actor, public_id)
     wanted = template.latest_version if version is None else version
-    found = template.versions.select_related("template").filter(version=wanted)
-    return _one(found, f"version of the template “{template.name}”", wanted)
+    found = template.versions.select_related("template").filter(version=wanted).first()
+    if found is None:
+        raise NotFound(
+            f"The template “{template.name}” has no version {wanted}; its latest is "
+            f"{template.latest_version}."
+        )
+    return found
 
 
 def connection_for(actor: Actor, public_id: str) -> Connection:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.caller import CSV, Caller, work
+from tests.datasets.uploading import stored_files
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +80,17 @@ def test_it_refuses_what_is_no_file(api: Caller) -> None:
     assert (error["loc"], "empty" in error["msg"]) == (["file"], True)
     nothing = api.ask("POST", "/datasets", b"--x--\r\n", "multipart/form-data; boundary=x")
     assert [error["loc"] for error in nothing.json()["errors"]] == [["file"]]
+
+
+def test_it_says_that_an_upload_was_cut_off(api: Caller) -> None:
+    before = stored_files()
+    head = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    cut = api.ask("POST", "/datasets", f"{head}{CSV[:40]}", "multipart/form-data; boundary=x")
+    assert cut.status_code == 422
+    (error,) = cut.json()["errors"]
+    assert error["loc"] == ["file"]
+    assert "cut off after 40 bytes" in error["msg"]
+    assert stored_files() == before
 
 
 def test_it_lists_the_newest_first(api: Caller) -> None:

@@ -30,6 +30,7 @@ def test_it_answers_with_the_whole_job(api: Caller, parts: dict[str, Any]) -> No
             "priority": 5,
             "max_attempts": 4,
             "budget": "1.5",
+            "max_cost_per_minute": "0.25",
             "tolerated_failure_rate": 0.1,
             "rows": {"limit": 5},
             "tags": {"month": "May"},
@@ -42,11 +43,13 @@ def test_it_answers_with_the_whole_job(api: Caller, parts: dict[str, Any]) -> No
     }  # fmt: skip
     assert (job["name"], job["priority"], job["max_attempts"]) == ("Nightly", 5, 4)
     assert (job["budget"], job["cost"], job["wasted_cost"]) == ("1.50", "0.00", "0.00")
+    assert job["max_cost_per_minute"] == "0.25"
     assert (job["tags"], job["rows"]) == ({"month": "May"}, {"limit": 5})
     assert job["usage"]["input_tokens"] == job["attempts"] == 0
     assert (job["eta"], job["started_at"], job["finished_at"]) == (None, None, None)
     assert api.get(f"/jobs/{job['id']}") == job
-    assert api.items("/jobs") == [job]
+    assert api.items("/jobs") == api.items("/jobs?status=queued") == [job]
+    assert api.items("/jobs?status=running") == []
 
 
 def test_it_takes_null_for_what_may_be_left_out(api: Caller, parts: dict[str, Any]) -> None:
@@ -63,6 +66,7 @@ def test_it_takes_null_for_what_may_be_left_out(api: Caller, parts: dict[str, An
         ({"limit": 3}, 3, {"limit": 3}),
         ({"limit": 99}, 12, {"limit": 12}),
         ({"sample": 4, "seed": 7}, 4, {"sample": 4, "seed": 7}),
+        ({"sample": 12, "seed": 7}, 12, {"sample": 12, "seed": 7}),
     ],
 )
 def test_it_takes_all_rows_the_first_or_a_sample(
@@ -102,6 +106,7 @@ def test_it_draws_the_same_sample_for_the_same_seed(
         ({"parameters": []}, ("parameters",)),
         ({"rows": {"limit": 0}}, ("rows", "limit")),
         ({"rows": {"limit": 5, "sample": 5}}, ("rows",)),
+        ({"rows": {"sample": 13}}, ("rows", "sample")),
         ({"rows": {"first": 5}}, ("rows", "first")),
         ({"rows": 5}, ("rows",)),
         ({"max_attempts": 0}, ("max_attempts",)),
@@ -123,7 +128,9 @@ def test_it_names_the_field_that_is_wrong(
     assert not Job.objects.exists()
 
 
-def test_it_says_which_mode_there_is(api: Caller, parts: dict[str, Any]) -> None:
+def test_it_says_what_there_is_instead(api: Caller, parts: dict[str, Any]) -> None:
+    many = api.refused("/jobs", {**parts, "rows": {"sample": 13}})
+    assert "The dataset has 12 rows" in many[("rows", "sample")]
     assert "realtime" in api.refused("/jobs", {**parts, "mode": "batch"})[("mode",)]
 
 

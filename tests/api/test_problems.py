@@ -60,6 +60,10 @@ def part(name: str, value: str, filename: str = "") -> str:
         ("GET", "/costs?from=yesterday", "", "", 422, "from"),
         ("GET", "/costs?from=2026-02-01&to=2026-01-01", "", "", 422, "from"),
         ("GET", "/templates/x?version=0", "", "", 422, "version"),
+        ("GET", "/jobs?status=zz", "", "", 422, "status"),
+        ("GET", "/jobs?state=failed", "", "", 422, "state"),
+        ("GET", "/connections?limit=5", "", "", 422, "limit"),
+        ("POST", "/templates?dry=1", '{"name": "x", "user": "y"}', "application/json", 422, "dry"),
     ],
 )
 def test_it_names_the_place_of_the_fault(
@@ -74,6 +78,7 @@ def test_it_names_the_place_of_the_fault(
     assert problem["detail"]
     assert {error["loc"][0] for error in problem["errors"]} >= {place}
     assert all(error["msg"] for error in problem["errors"])
+    assert "In" not in {word[-2:] for error in problem["errors"] for word in error["msg"].split()}
 
 
 def test_it_says_which_methods_there_are(api: Caller) -> None:

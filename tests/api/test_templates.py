@@ -96,7 +96,8 @@ def test_it_refuses_previews_of_what_is_not_there(api: Caller, stranger: Caller)
     template = api.template()
     path, dataset = f"/templates/{template}/preview", api.dataset()
     assert set(api.refused(path, {"dataset": "none"}, status=404)) == {("dataset",)}
-    assert set(api.refused(path, {"dataset": dataset, "version": 9}, status=404)) == {("path",)}
+    absent = api.refused(path, {"dataset": dataset, "version": 9}, status=404)
+    assert absent == {("path",): "The template “Sort” has no version 9; its latest is 1."}
     assert set(api.refused(path, {"dataset": dataset, "rows": [0]})) == {("rows", 0)}
     assert set(api.refused(path, {"dataset": dataset, "rows": ["x"]})) == {("rows", 0)}
     assert set(api.refused(path, {"rows": [1]})) == {("dataset",)}

@@ -175,10 +175,12 @@ def test_it_refuses_the_keys_whose_name_says_so(
         )
 
 
-def test_it_does_not_find_models_called_missing(
+def test_it_finds_only_models_of_its_own(
     openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic
 ) -> None:
     with pytest.raises(openai.NotFoundError, match="does not exist"):
-        openai_client.responses.create(model="missing-1", input="x")
-    with pytest.raises(anthropic.NotFoundError, match="model: missing-1"):
-        anthropic_client.messages.create(model="missing-1", max_tokens=5, messages=said("x"))
+        openai_client.responses.create(model="gpt-9", input="x")
+    with pytest.raises(anthropic.NotFoundError, match="model: opus-9"):
+        anthropic_client.messages.create(model="opus-9", max_tokens=5, messages=said("x"))
+    with pytest.raises(anthropic.NotFoundError, match="model: opus-9"):
+        anthropic_client.messages.count_tokens(model="opus-9", messages=said("x"))
