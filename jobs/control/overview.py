@@ -4,19 +4,18 @@ whatever the number of jobs."""
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from jobs.control.selectors import RATE_WINDOW, team_jobs
-from jobs.models import CostRollup, Job, JobStatus, LimitState, Record, Team, Throughput
+from jobs.engine.stalls import stalled_since
+from jobs.models import CostRollup, Job, JobStatus, Record, Team, Throughput
 
 # A list on the overview is a summary; the rest is one click away.
 SHOWN = 10
 # Failures of older jobs are history; the job list keeps them.
 RECENT = timedelta(days=7)
-# A running job that settled nothing for so long, with no rate limit to wait for, has stalled.
-STALLED = timedelta(minutes=5)
 HOURS = 24
 
 _MOVING = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING)
@@ -25,7 +24,7 @@ _FAILED = (JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """Rates are rows a second, times seconds. `silent`: how long nothing was settled, if too long."""
+    """Rates are rows a second, times seconds. `silent`: how long it stands still, if it stalled."""
 
     job: Job
     rate: float
@@ -52,14 +51,6 @@ def running_jobs(team: Team) -> list[RunningJob]:
         .values_list("job_id")
         .annotate(s=Sum("succeeded"), f=Sum("failed"))
     }
-    last = dict(
-        Throughput.objects.filter(job_id__in=ids).values_list("job_id").annotate(at=Max("at"))
-    )
-    cooling = set(
-        LimitState.objects.filter(
-            connection__in={job.connection_id for job in jobs}, cooldown_until__gt=now
-        ).values_list("connection_id", "model")
-    )
     found = []
     for job in jobs:
         begun = max(now - RATE_WINDOW, job.started_at or now)
@@ -67,18 +58,9 @@ def running_jobs(team: Team) -> list[RunningJob]:
         rate = settled.get(job.pk, 0) / seconds
         left = job.pending + job.running
         eta = (left / (1.2 * rate), left / (0.8 * rate)) if rate and left else None
-        quiet = (job.connection_id, job.model) in cooling
-        found.append(RunningJob(job, rate, eta, None if quiet else _silence(job, last, now)))
+        since = stalled_since(job)
+        found.append(RunningJob(job, rate, eta, None if since is None else now - since))
     return found
-
-
-def _silence(job: Job, last: dict[int, datetime], now: datetime) -> timedelta | None:
-    """How long a running job has settled nothing, if that is too long."""
-    if job.status != JobStatus.RUNNING:
-        return None
-    moments = [at for at in (last.get(job.pk), job.started_at, job.status_at) if at is not None]
-    silence = now - max(moments, default=job.created_at)
-    return silence if silence > STALLED else None
 
 
 def paused_jobs(team: Team) -> tuple[list[Job], int]:

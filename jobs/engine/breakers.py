@@ -1,7 +1,8 @@
 """What stops a job that should not go on, as data on the job and one pure function for each breaker.
 
 The whole job's share of failures is judged in `jobs.engine.decide`; here is what is only seen over a
-while: the share among the latest rows, calls that lead to no rows, a provider that is down.
+while: the share among the latest rows, calls that lead to no rows, money that goes too fast, a provider
+that is down.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,9 @@ WINDOW_CHUNK = 20
 # no row may use up more than its attempts, and few calls are lost with their worker.
 CALLS_PER_ATTEMPT = 3
 RUNAWAY_MIN_CALLS = 100
+# What calls cost is summed up over a minute, in steps, seconds.
+MINUTE_S = 60.0
+SPENT_STEP_S = 5.0
 # With nothing but trouble for so long the job pauses; then one call asks now and then.
 DOWN_AFTER_S = 300.0
 PROBE_EVERY_S = 60.0
@@ -50,6 +54,11 @@ class Watch:
     down_calls: int = 0  # in that time
     probe_at: float = 0.0
     probing: bool = False  # one call at a time, until one is answered
+    spent: list[list[float]] = field(
+        default_factory=list
+    )  # since when, pico-USD; where it is limited
+    settled_at: float = 0.0
+    stalled_at: float = 0.0  # see jobs.engine.stalls
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> "Watch":
@@ -58,8 +67,13 @@ class Watch:
     def dump(self) -> dict[str, Any]:
         return asdict(self)
 
-    def note(self, batch: Batch, *, succeeded: int, failed: int, now: float) -> None:
-        """Take in what one settle came to."""
+    def note(
+        self, batch: Batch, *, succeeded: int, failed: int, now: float, cost: int | None = None
+    ) -> None:
+        """Take in what one settle came to. `cost`: of a job whose cost per minute is limited."""
+        self.settled_at, self.stalled_at = now, 0.0
+        if cost is not None:
+            self._spend(cost, now)
         if not self.recent or self.recent[-1][0] + self.recent[-1][1] >= WINDOW_CHUNK:
             self.recent.append([0, 0, 0])
         last = self.recent[-1]
@@ -73,6 +87,13 @@ class Watch:
         elif batch.trouble:
             self.down_since = self.down_since or now
             self.down_calls += batch.trouble
+
+    def _spend(self, cost: int, now: float) -> None:
+        step = now - now % SPENT_STEP_S
+        self.spent = [one for one in self.spent if one[0] > now - MINUTE_S]
+        if not self.spent or self.spent[-1][0] != step:
+            self.spent.append([step, 0])
+        self.spent[-1][1] += cost
 
     @property
     def trouble_is_the_providers(self) -> bool:
@@ -106,6 +127,13 @@ def runs_away(
     if calls < RUNAWAY_MIN_CALLS or calls <= CALLS_PER_ATTEMPT * max_attempts * max(1, rows):
         return None
     return calls, rows
+
+
+def spends_too_fast(spent: Sequence[Sequence[float]], most: int | None) -> int | None:
+    """What the calls settled within the last minute cost, in doubt or not, if that is more than the job
+    may cost in one."""
+    cost = int(sum(one[1] for one in spent))
+    return cost if most is not None and cost > most else None
 
 
 def provider_is_down(watch: Watch, now: float) -> bool:

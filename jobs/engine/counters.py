@@ -17,10 +17,12 @@ from jobs.engine.breakers import (
     latest_rows_fail,
     provider_is_down,
     runs_away,
+    spends_too_fast,
 )
 from jobs.engine.decide import failure_rate_exceeded, finished_status
 from jobs.engine.dialect import Dialect
 from jobs.models import Job, JobStatus, Replay, StatusReason
+from jobs.money import usd_string
 
 
 @dataclass(slots=True)
@@ -66,13 +68,14 @@ class JobState:
     reason: str
     cursor: int
     max_attempts: int
+    max_cost_per_minute: int | None
     watch: Watch
 
 
 _STATE_SQL = (
     "SELECT id, status, pending, running, succeeded, failed, cancelled, excused_succeeded, "
-    "excused_failed, tolerated_failure_rate, status_reason, cursor, max_attempts, watch "
-    "FROM jobs_job WHERE id = %s"
+    "excused_failed, tolerated_failure_rate, status_reason, cursor, max_attempts, "
+    "max_cost_per_minute, watch FROM jobs_job WHERE id = %s"
 )
 
 
@@ -123,9 +126,10 @@ def apply_delta(
     status, reason = before.status, None
     watch, probed = before.watch, before.watch.probing
     if batch is not None:
+        cost = None if before.max_cost_per_minute is None else delta.cost + delta.in_doubt_cost
         watch.note(
-            batch, succeeded=delta.succeeded, failed=delta.failed, now=now.timestamp()
-        )  # fmt: skip
+            batch, succeeded=delta.succeeded, failed=delta.failed, now=now.timestamp(), cost=cost
+        )
     succeeded = before.succeeded + delta.succeeded
     failed = before.failed + delta.failed
     open_rows = before.pending + delta.pending + before.running + delta.running
@@ -192,6 +196,13 @@ def _tripped(state: JobState, unsettled: int, now: datetime) -> tuple[StatusReas
         return StatusReason.RUNAWAY, (
             f"{runaway[0]:,} calls were made for {runaway[1]:,} rows. Look at the attempts of some "
             "records, then resume or cancel."
+        )
+    spent = spends_too_fast(watch.spent, state.max_cost_per_minute)
+    if spent is not None:
+        return StatusReason.RUNAWAY, (
+            f"Its calls cost {usd_string(spent)} USD within a minute; "
+            f"{usd_string(state.max_cost_per_minute)} are allowed. Look at the attempts of "
+            "some records, then resume or cancel."
         )
     if not provider_is_down(watch, now.timestamp()):
         return None

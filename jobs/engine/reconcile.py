@@ -27,6 +27,7 @@ from jobs.engine.counters import close_if_done, lock_job, unlocked_jobs
 from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
 from jobs.engine.reclaiming import begin_leases_anew, reclaim_expired
 from jobs.engine.replaying import replay_chunk
+from jobs.engine.stalls import mend_stalls
 from jobs.engine.store import Store
 from jobs.models import (
     Dataset,
@@ -124,6 +125,7 @@ def _do_duties(store: Store) -> bool:
         _resume_ingests,
         _probe,
         _ring,
+        mend_stalls,
         _prune,
     ):
         try:

@@ -355,6 +355,7 @@ class Migration(migrations.Migration):
                 ("max_repairs", models.PositiveSmallIntegerField(default=1)),
                 ("tolerated_failure_rate", models.FloatField(default=0.3)),
                 ("budget", models.BigIntegerField(null=True)),
+                ("max_cost_per_minute", models.BigIntegerField(null=True)),
                 (
                     "status",
                     models.CharField(
@@ -385,7 +386,7 @@ class Migration(migrations.Migration):
                             ("quota_exhausted", "Credit exhausted"),
                             ("model_not_found", "Model not found"),
                             ("failure_rate", "Too many rows fail"),
-                            ("runaway", "Too many calls for its rows"),
+                            ("runaway", "Calls or cost out of hand"),
                             ("provider_down", "The provider is down"),
                             ("connection_removed", "The connection was removed"),
                             ("no_key", "The connection has no usable key"),

@@ -69,7 +69,7 @@ class StatusReason(models.TextChoices):
     QUOTA = "quota_exhausted", "Credit exhausted"
     MODEL_NOT_FOUND = "model_not_found", "Model not found"
     FAILURE_RATE = "failure_rate", "Too many rows fail"
-    RUNAWAY = "runaway", "Too many calls for its rows"
+    RUNAWAY = "runaway", "Calls or cost out of hand"
     PROVIDER_DOWN = "provider_down", "The provider is down"
     CONNECTION_REMOVED = "connection_removed", "The connection was removed"
     NO_KEY = "no_key", "The connection has no usable key"
@@ -111,6 +111,7 @@ class Job(models.Model):
     max_repairs = models.PositiveSmallIntegerField(default=1)
     tolerated_failure_rate = models.FloatField(default=0.3)
     budget = models.BigIntegerField(null=True)
+    max_cost_per_minute = models.BigIntegerField(null=True)  # above it, it runs away and pauses
 
     status = models.CharField(max_length=25, choices=JobStatus, default=JobStatus.QUEUED)
     status_reason = models.CharField(max_length=25, choices=StatusReason, blank=True)

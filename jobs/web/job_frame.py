@@ -8,6 +8,7 @@ from django.utils import timezone
 from jobs.control.selectors import JobView, cost_at_end, job_view
 from jobs.control.waits import sends_no_more
 from jobs.engine.patience import CANCELLED_WAIT_S
+from jobs.engine.stalls import stalled_since
 from jobs.failures import POLICIES, FailureClass
 from jobs.models import Job, JobStatus, StatusReason
 from jobs.teams.access import Actor, job_for
@@ -205,6 +206,12 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
     if workers == 0:
         text = "Nothing is sent until a worker is started; nothing is lost meanwhile."
         add("red", "server", "No worker is online.", text)
+    if workers and status is not JobStatus.PAUSED and (since := stalled_since(job)):
+        text = (
+            "It has work and waits for no call and no limit. Workers were called; look at their logs, "
+            "then pause and resume it."
+        )
+        add("red", "hourglass", f"Stalled since {since:%H:%M:%S} UTC.", text)
     if view.waits is not None and (words := _waiting_words(view)):
         add("blue", "hourglass", *words)
     if view.waiting_until and status.is_runnable:

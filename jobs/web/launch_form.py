@@ -64,6 +64,11 @@ class LaunchForm(ParameterFields, forms.Form):
         help_text="The job pauses before it would cost more. Blank: no limit.",
         widget=forms.NumberInput(attrs={"step": "any"}),
     )  # fmt: skip
+    max_cost_per_minute = forms.DecimalField(
+        required=False, min_value=0, max_digits=18, decimal_places=12, label="Cost per minute, USD",
+        help_text="A job that costs more within a minute pauses as a runaway. Blank: no limit.",
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )  # fmt: skip
     priority = forms.IntegerField(
         initial=0, min_value=-100, max_value=100, help_text="Higher goes first within the team."
     )
@@ -171,6 +176,7 @@ class LaunchForm(ParameterFields, forms.Form):
             max_attempts=cleaned["max_attempts"],
             max_repairs=cleaned["max_repairs"],
             budget=cleaned["budget"],
+            max_cost_per_minute=cleaned["max_cost_per_minute"],
             tolerated_failure_rate=cleaned["tolerated"] / 100,
             launch_key=key,
         )

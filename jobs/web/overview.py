@@ -98,7 +98,10 @@ def _needs(request: PageRequest, running: list[RunningJob]) -> Iterator[dict[str
     for one in running:
         if one.silent is not None and shell.workers_online:
             minutes = int(one.silent.total_seconds() // 60)
-            text = f"It has settled no row for {minutes} min and waits for no rate limit."
+            text = (
+                f"It has work and has not got on for {minutes} min, though it waits for no call and no "
+                "limit. Workers were called; look at their logs, then pause and resume it."
+            )
             yield _need("red", "hourglass", "Stalled", text, one.job)
     paused, number = paused_jobs(team)
     for job in paused:

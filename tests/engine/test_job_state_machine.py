@@ -43,7 +43,7 @@ from jobs.models import (
 )
 from jobs.providers.types import HttpRequest, HttpResponse, Outcome, Usage
 from jobs.teams.access import Actor
-from tests.engine.build import check_invariants, make_job
+from tests.engine.build import INPUT_PRICE, OUTPUT_PRICE, check_invariants, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -384,6 +384,25 @@ def test_it_pauses_when_the_latest_rows_fail_though_most_went_well() -> None:
     # Seen and resumed over, the latest rows count anew.
     bench.resume()
     bench.answer(_REFUSAL, count=10)
+    assert bench.job.state is _R
+
+
+def test_it_pauses_when_money_goes_too_fast() -> None:
+    each = 10 * INPUT_PRICE + 5 * OUTPUT_PRICE
+    bench = Bench(40, max_cost_per_minute=10 * each)
+    bench.claim()
+    for _ in range(3):  # as much as is allowed, in each minute
+        bench.answer(count=10)
+        assert bench.job.state is _R
+        bench.wait(seconds=66)
+    bench.answer(count=7)
+    bench.wait(seconds=50)
+    bench.answer(FailureClass.TIMEOUT)  # in doubt, it may have cost more than a right one
+    job = check_invariants(bench.id)
+    assert (job.state, job.status_reason) == (_P, "runaway")
+    assert "within a minute" in job.status_detail
+    bench.resume()
+    bench.answer()
     assert bench.job.state is _R
 
 

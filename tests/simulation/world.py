@@ -41,7 +41,7 @@ from tests.simulation.faults import (
     tapped,
 )
 from tests.simulation.provider import TIMEOUT_S, Provider
-from tests.simulation.timeline import Process, Timeline, VirtualLoop
+from tests.simulation.timeline import BEGINNING, Process, Timeline, VirtualLoop
 
 SLOTS = 2  # workers of the cluster
 # Peace must bring every job to its end within this.
@@ -164,6 +164,7 @@ class World:
         Membership.objects.create(user=user, team=job.team, role=Role.ADMIN)
         self.actors[job.pk] = Actor(user, job.team, Role.ADMIN, False, "session")
         self.jobs.append(job.pk)
+        Job.objects.filter(pk=job.pk).update(created_at=self.timeline.now())
         queue.ring()
         queue.enqueue("jobs.engine.tasks.expand", job.pk)
         self.checks.after_step()
@@ -341,6 +342,9 @@ class World:
             act(actor=self.actors[job.pk], job=job)
         except Conflict:
             return
+        # Stamped by the machine's own clock.
+        past = Job.objects.filter(pk=job.pk, status_at__lt=BEGINNING)
+        past.update(status_at=self.timeline.now())
         self.note("person", f"{name} job {self.jobs.index(job.pk) + 1}")
         self.reached[f"person: {name}"] += 1
         self.checks.after_step(replayed=name == "replay")

@@ -51,3 +51,16 @@ def test_it_says_nothing_while_rows_are_sent_or_calls_are_young(work: Work) -> N
     tell(young, calls=3, ago=1, left=170)
     for job in (sending, young):
         assert "Waiting for" not in text(work.olivia.get(f"/jobs/{job.public_id}/"))
+
+
+def test_it_says_that_it_stalled(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=4, running=3, pending=2, status=JobStatus.RUNNING)
+    now = timezone.now()
+    Worker.objects.create(
+        id="cluster", kind="cluster", host="h", pid=1, version="0", started_at=now, seen_at=now,
+        detail={"workers": 2},
+    )  # fmt: skip
+    job.watch = {"settled_at": now.timestamp(), "stalled_at": now.timestamp()}
+    job.save()
+    page = work.olivia.get(f"/jobs/{job.public_id}/")
+    assert f"Stalled since {now:%H:%M:%S} UTC." in text(page)

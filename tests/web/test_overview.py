@@ -56,13 +56,16 @@ def test_no_worker_is_told_in_words(work: Work) -> None:  # noqa: F811
     assert "No worker is online" in text(work.olivia.get("/"))
 
 
-def test_a_running_job_that_settles_nothing_is_called_stalled(work: Work) -> None:  # noqa: F811
+def test_a_running_job_that_was_found_stalled_is_called_so(work: Work) -> None:  # noqa: F811
     _worker_online()
     now = timezone.now()
     job = work.job(succeeded=2, pending=8)
-    job.status_at = now - timedelta(minutes=9)
+    job.created_at = job.started_at = job.status_at = now - timedelta(minutes=9)
+    job.watch = {"settled_at": (now - timedelta(minutes=3)).timestamp(), "stalled_at": 1.0}
     job.save()
-    assert "Stalled" in text(work.olivia.get("/"))
+    assert "not got on for 3 min" in text(work.olivia.get("/"))
+    job.watch = {"settled_at": now.timestamp()}
+    job.save()
     Throughput.objects.create(job_id=job.pk, at=now, team_id=job.team_id, succeeded=30, calls=30)
     page = text(work.olivia.get("/"))
     assert "Stalled" not in page
