@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from django.db import DatabaseError, DataError, IntegrityError
 
 from jobs.engine.database import Database, Trouble, trouble_of
+from jobs.engine.held import HeldJobs
 from jobs.engine.leases import Leases
 from jobs.engine.records import Settlement
 from jobs.engine.store import Store
@@ -20,7 +21,7 @@ from jobs.models import JobStatus
 
 logger = logging.getLogger(__name__)
 
-# What could not be written is tried again after so long; a lock's waiting comes on top.
+# What could not be written is tried again after so long.
 REST_S = 0.5
 # And what the database refuses, which it may do for as long as the program is not mended.
 REFUSED_REST_S = 5.0
@@ -37,6 +38,7 @@ class Outbox:
         store: Store,
         database: Database,
         leases: Leases,
+        held: HeldJobs,
         worker: str,
         *,
         flush_every: float,
@@ -48,6 +50,7 @@ class Outbox:
         self._store = store
         self._database = database
         self._leases = leases
+        self._held = held
         self._worker = worker
         self._flush_every = flush_every
         self._flush_at = flush_at
@@ -127,6 +130,9 @@ class Outbox:
         return by_job
 
     async def _write(self, job_id: int, settlements: list[Settlement]) -> bool:
+        if await self._held.still(job_id):
+            self._keep(job_id, settlements, REST_S)
+            return False
         by_lease: dict[str, list[int]] = defaultdict(list)
         for settlement in settlements:
             by_lease[settlement.lease].append(settlement.n)
@@ -135,7 +141,7 @@ class Outbox:
         try:
             status = await self._settle(job_id, settlements, ended)
         except DatabaseError as error:
-            self._keep(job_id, settlements, error)
+            self._failed(job_id, settlements, error)
             return False
         self._refused = ""
         emptied = [t for lease in by_lease.items() for t in self._leases.strike_off(*lease)]
@@ -146,15 +152,20 @@ class Outbox:
             await self._on_stopped(job_id)
         return True
 
-    def _keep(self, job_id: int, settlements: list[Settlement], error: DatabaseError) -> None:
+    def _failed(self, job_id: int, settlements: list[Settlement], error: DatabaseError) -> None:
+        if trouble_of(error) is Trouble.LOCKED:
+            self._held.seen(job_id)
+            self._keep(job_id, settlements, REST_S)
+            return
+        words = f"{type(error).__name__}: {error}".strip()
+        if not self._refused:
+            logger.error("answers of job %s cannot be written: %s", job_id, words)
+        self._refused = words
+        self._keep(job_id, settlements, REFUSED_REST_S)
+
+    def _keep(self, job_id: int, settlements: list[Settlement], rest: float) -> None:
         """For later. Written by halves, what is written already is so when it is repeated."""
         self._waiting += settlements
-        rest = REST_S
-        if trouble_of(error) is not Trouble.LOCKED:
-            words = f"{type(error).__name__}: {error}".strip()
-            if not self._refused:
-                logger.error("answers of job %s cannot be written: %s", job_id, words)
-            self._refused, rest = words, REFUSED_REST_S
         self._resting[job_id] = asyncio.get_running_loop().time() + rest
 
     async def _settle(

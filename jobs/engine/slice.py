@@ -26,6 +26,7 @@ from jobs.engine.claiming import LEASE
 from jobs.engine.database import Database, Trouble, trouble_of
 from jobs.engine.fairness import next_job
 from jobs.engine.flights import Flight, Flights
+from jobs.engine.held import HeldJobs
 from jobs.engine.lane import FIRST_CLAIM, Lane
 from jobs.engine.leases import Leases
 from jobs.engine.outbox import Outbox
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 # After a claim that failed its job rests, and others have their turn.
 CLAIM_RESTS_S = {
-    Trouble.AWAY: 0.0, Trouble.CONFLICT: 0.0, Trouble.LOCKED: 2.0, Trouble.FAULT: 30.0,
+    Trouble.AWAY: 0.0, Trouble.CONFLICT: 0.0, Trouble.LOCKED: 0.5, Trouble.FAULT: 30.0,
 }  # fmt: skip
 # Without a heartbeat for so long nothing is sent: the leases may be lost (a stopped process, a
 # database that hangs), and a call without a lease would be paid for twice.
@@ -107,10 +108,12 @@ class Slice:
         self.leases = Leases()
         self.database = Database(store.disconnect, rng, at_most=LEASE.total_seconds())
         self.beats = Database(store.disconnect, rng, at_most=LEASE.total_seconds() / 4)
+        self.held_jobs = HeldJobs(store, self.database)
         self.outbox = Outbox(
             store,
             self.database,
             self.leases,
+            self.held_jobs,
             worker,
             flush_every=tuning.flush_every,
             flush_at=tuning.flush_at,
@@ -354,6 +357,9 @@ class Slice:
                 await self._refresh_lane(key, lane)
 
     async def _claimed(self, job_id: int, limit: int, *, allow_suspect: bool) -> list[Claimed]:
+        if await self.held_jobs.still(job_id):
+            self.resting[job_id] = self.clock.monotonic() + CLAIM_RESTS_S[Trouble.LOCKED]
+            return []
         token = secrets.token_hex(16)
         try:
             return await self.database.once(
@@ -369,7 +375,9 @@ class Slice:
             trouble = trouble_of(error)
             if trouble is Trouble.FAULT:
                 logger.exception("a claim for job %s", job_id)
-            elif trouble is not Trouble.LOCKED:
+            elif trouble is Trouble.LOCKED:
+                self.held_jobs.seen(job_id)
+            else:
                 logger.warning("a claim for job %s failed: %s", job_id, error)
             if trouble is Trouble.AWAY:
                 # If it was committed all the same, nobody knows what it holds: asked again, the next

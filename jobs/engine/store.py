@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from jobs.engine import claiming, reclaiming, settling
 from jobs.engine.claiming import LEASE, Prepare
 from jobs.engine.clock import Clock, DatabaseClock
-from jobs.engine.counters import JobDelta, apply_delta, lock_job
+from jobs.engine.counters import JobDelta, apply_delta, lock_job, unlocked_jobs
 from jobs.engine.dialect import dialect_of
 from jobs.engine.limits import Ask, Limits, Permits, SharedState, take
 from jobs.engine.records import Claimed, JobHead, Settlement
@@ -119,6 +119,9 @@ class Store:
                 parameters,
             )
             return {job_id: JobStatus(status) for job_id, status in cursor.fetchall()}
+
+    def is_unlocked(self, job_id: int) -> bool:
+        return bool(unlocked_jobs(self.dialect, [job_id]))
 
     def pause(self, job_id: int, reason: StatusReason, detail: str) -> None:
         """Pause a job that cannot run as it is set up; heeded only while it is runnable."""

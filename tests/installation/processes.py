@@ -105,6 +105,11 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def skewed(seconds: float) -> dict[str, str]:
+    """Of an environment: the process's clock is wrong by so much."""
+    return {"PYTHONPATH": str(Path(__file__).parent / "skewed"), "SKEW_SECONDS": str(seconds)}
+
+
 def clean_environment(**settings: str) -> dict[str, str]:
     """Of this process's environment what a system gives, and the settings."""
     system = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")

@@ -1,5 +1,6 @@
 """The books of a job held against what the provider counted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Count, Sum
@@ -29,11 +30,14 @@ def counted(simulator: SimulatorProcess) -> dict[str, Any]:
     return found or {**nothing, "unseen": nothing}
 
 
-def check_against_provider(job: Job, simulator: SimulatorProcess) -> Job:
-    """Everything adds up, and `confirmed <= counted by the provider <= confirmed + in doubt`."""
+def check_against_provider(
+    job: Job, simulator: SimulatorProcess, beside: Sequence[Job] = ()
+) -> Job:
+    """Everything adds up, and `confirmed <= counted by the provider <= confirmed + in doubt`. Of jobs
+    `beside` it, whose calls the provider counted as well, nothing is in doubt."""
     job = check_invariants(job.pk)
     stats = counted(simulator)
-    attempts = Attempt.objects.filter(job_id=job.pk)
+    attempts = Attempt.objects.filter(job_id__in=[job.pk, *(other.pk for other in beside)])
     confirmed = attempts.exclude(outcome="in_doubt")
     doubtful = job.in_doubt_attempts
     assert confirmed.count() <= stats["calls"] <= confirmed.count() + doubtful

@@ -18,7 +18,7 @@ from django_q.models import OrmQ
 from jobs import queue
 from jobs.models import Job
 from tests.environment import TEST_DB
-from tests.installation.installation import Installation
+from tests.installation.installation import LEASE_S, Installation
 from tests.installation.processes import wait_until
 from tests.installation.reckoning import (
     check_against_provider,
@@ -32,7 +32,7 @@ from tests.simulator_process import SimulatorProcess
 pytestmark = pytest.mark.installation
 
 ROWS = 400
-HELD_S = 2.0  # well below a lease here, so that nobody loses it
+HELD_S = LEASE_S + 2.0  # longer than a lease, and nobody loses one
 # What pages promise, whoever holds a lock.
 ANSWERED_WITHIN_S = 2.0
 
@@ -76,6 +76,14 @@ def row_held(installation: Installation, job: Job) -> Iterator[None]:
 
 
 @contextmanager
+def tables_held(installation: Installation, job: Job) -> Iterator[None]:
+    with psycopg.connect(installation.database_url) as outsider:
+        outsider.execute("LOCK TABLE jobs_job, jobs_lease IN ACCESS EXCLUSIVE MODE")
+        yield
+        outsider.rollback()
+
+
+@contextmanager
 def file_held(installation: Installation, job: Job) -> Iterator[None]:
     path = installation.database_url.removeprefix("sqlite:///")
     outsider = sqlite3.connect(path, timeout=30, isolation_level=None)
@@ -88,22 +96,39 @@ def file_held(installation: Installation, job: Job) -> Iterator[None]:
 
 
 def hold_a_lock(installation: Installation, job: Job) -> None:
-    """An outsider holds what every write needs; what only reads goes on."""
+    """An outsider holds what every write of a job needs, or of all; what only reads goes on."""
     cookie = installation.log_in("alice")
-    held = row_held if TEST_DB == "postgresql" else file_held
+    one_row = TEST_DB == "postgresql"
+    held = row_held if one_row else file_held
     wait_until(lambda: settled(job) >= 50, "the first rows")
     with held(installation, job):
         began = time.monotonic()
+        other = installation.launch(20) if one_row else None
         while time.monotonic() - began < HELD_S:
             asked = time.monotonic()
             status, _ = installation.get("/readyz")
             page, _ = installation.get(f"/jobs/{job.public_id}/", Cookie=cookie)
             assert (status, page) == (200, 200)
             assert time.monotonic() - asked < ANSWERED_WITHIN_S
+        if other is not None:
+            # No other job waits for it.
+            wait_until(lambda: ended(other), "the other job's end")
+            assert (other.succeeded, other.in_doubt_attempts) == (20, 0)
+            assert settled(job) < ROWS
+
+
+def hold_the_tables(installation: Installation, job: Job) -> None:
+    """Nobody can renew a lease, or take one from somebody who cannot."""
+    wait_until(lambda: settled(job) >= 50, "the first rows")
+    with tables_held(installation, job):
+        until = time.monotonic() + HELD_S
+        while time.monotonic() < until:
+            assert installation.get("/healthz")[0] == 200
+            time.sleep(0.5)
 
 
 DISTURB = {
-    "postgresql": (cut_connections, cut_all_connections, hold_a_lock),
+    "postgresql": (cut_connections, cut_all_connections, hold_a_lock, hold_the_tables),
     "sqlite": (hold_a_lock,),
 }[TEST_DB]
 
@@ -118,10 +143,12 @@ def test_it_loses_nothing_when_its_database_is_disturbed(
     job = installation.launch(ROWS, timeout=20)
     disturb(installation, job)
     wait_until(lambda: ended(job), "the job's end")
-    job = check_against_provider(job, simulator)
+    beside = list(Job.objects.filter(pk__gt=job.pk))
+    job = check_against_provider(job, simulator, beside)
     assert (job.status, job.succeeded) == ("completed", ROWS)
     # Each answer that was paid for is a result: none was dropped with a connection.
-    assert (counted(simulator)["calls"], job.in_doubt_attempts) == (ROWS, 0)
+    calls = ROWS + sum(other.attempts for other in beside)
+    assert (counted(simulator)["calls"], job.in_doubt_attempts) == (calls, 0)
     check_nothing_left(job)
 
 
