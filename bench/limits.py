@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("--slices", default="1,2,4")
     parser.add_argument("--kinds", default="bucket,tight,minutes")
     parser.add_argument("--headers", default="all,retry-after,none")
+    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     os.environ.setdefault("SECRET_KEY", "bench")
@@ -24,7 +25,7 @@ def main() -> None:
         for kind in options.kinds.split(","):
             for headers in options.headers.split(","):
                 for slices in map(int, options.slices.split(",")):
-                    for row in levels(rpm, kind, headers, slices):
+                    for row in levels(rpm, kind, headers, slices, seed=options.seed):
                         level = "never" if row["seconds"] is None else f"{row['seconds']:.0f}"
                         print(
                             f"{row['rpm']:5} {kind:8} {headers:11} {slices:6} {row['phase']:8} "

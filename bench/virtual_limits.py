@@ -243,6 +243,8 @@ PHASES = (("cold", 1), ("doubled", 2), ("halved", 1))
 
 def phase_length(rpm: int) -> float:
     """Seconds in which there are calls enough to tell one in a hundred."""
+    if rpm < 100:
+        return 1200.0
     return 600.0 if rpm < 500 else 360.0 if rpm < 5_000 else 180.0
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 SLOW_FACTOR = 3.0
 SLOW_S = 2.0
 # The cool-down where the provider names none, from the first to the longest.
-BLIND_S = (0.25, 8.0)
+BLIND_S = (0.25, 2.0)
 
 
 @dataclass(slots=True)

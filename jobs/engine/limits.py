@@ -169,7 +169,7 @@ def _slots(
         pace.knocked = start
         pace.knock_at = start + max(1.0, 1.5 * pace.round_trip + HORIZON_S)
         state.next_slot = start + interval
-        pace.hand_out(1, 0.0)
+        pace.hand_out(1, 0.0, now)
         return [start]
     # No more than a fair share at once, or who ticks first takes all.
     want = min(want, max(1, math.ceil(HORIZON_S / interval / slices)))
@@ -179,7 +179,7 @@ def _slots(
         start += interval
     if slots:
         state.next_slot = start
-        pace.hand_out(len(slots), len(slots) * interval)
+        pace.hand_out(len(slots), len(slots) * interval, now)
     return slots
 
 
