@@ -20,6 +20,7 @@ import jsonschema_rs
 import orjson
 
 from jobs.errors import FieldError
+from jobs.prompts.values import as_text
 
 # Judges an answer (the parsed value, or the text) against a row; a sentence when it is broken.
 Rule = Callable[[Any, Mapping[str, Any]], str | None]
@@ -193,7 +194,7 @@ def _evidence(column: str) -> Rule:
         return " ".join(str(text).lower().split())
 
     def check(value: Any, row: Mapping[str, Any]) -> str | None:
-        source = squeeze(row.get(column, ""))
+        source = squeeze(as_text(row.get(column)))  # as a prompt shows it
         for quote in value if isinstance(value, list) else [value]:
             if squeeze(quote) not in source:
                 return f"{_shown(quote)} does not occur in the column “{column}”"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.prompts.rules import MAX_RULES, check_rules, compile_rules
+from jobs.written import Written
 
 
 def broken(rule: dict[str, Any], answer: Any, row: dict[str, Any] | None = None) -> str | None:
@@ -44,6 +45,12 @@ def test_it_judges_a_field(rule: dict[str, Any], good: list[Any], bad: Any, word
     told = broken(rule, {"n": bad}, BODY)
     assert told is not None
     assert words in told
+
+
+def test_evidence_is_looked_for_in_what_the_prompt_shows() -> None:
+    rule, row = {"field": "n", "evidence_in": "body"}, {"body": [Written("2.50"), None, True]}
+    assert broken(rule, {"n": ["2.50", "null", "true"]}, row) is None
+    assert broken(rule, {"n": "none"}, {"body": None}) is not None
 
 
 def test_it_reaches_into_the_answer_and_passes_what_is_not_there() -> None:
