@@ -4,10 +4,8 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.backends.utils import CursorWrapper
-
 from jobs.engine.counters import JobDelta
-from jobs.engine.dialect import Dialect
+from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.records import AttemptLine, Settlement
 from jobs.models import AttemptOutcome, DueReason, RecordStatus
 
@@ -53,8 +51,9 @@ def count_attempt(delta: JobDelta, line: AttemptLine) -> None:
 class Book:
     """The sums of one settle for the roll-up and the throughput of one job."""
 
-    def __init__(self, job_id: int, now: datetime):
+    def __init__(self, job_id: int, team_id: int, now: datetime):
         self.job_id = job_id
+        self.team_id = team_id
         self.now = now
         self.rollups: dict[tuple[Any, ...], dict[str, int]] = defaultdict(
             lambda: dict.fromkeys(_ROLLUP_SUMS, 0)
@@ -102,11 +101,9 @@ class Book:
         sums["in_doubt_cost"] -= cost or 0
         sums["unpriced_calls"] -= cost is None
 
-    def write(self, dialect: Dialect, cursor: CursorWrapper) -> None:
-        cursor.execute("SELECT team_id FROM jobs_job WHERE id = %s", [self.job_id])
-        (team_id,) = cursor.fetchone()
+    def write(self, dialect: Dialect, cursor: Writer) -> None:
         rows = [
-            (self.job_id, *key, team_id, *(sums[name] for name in _ROLLUP_SUMS))
+            (self.job_id, *key, self.team_id, *(sums[name] for name in _ROLLUP_SUMS))
             for key, sums in self.rollups.items()
         ]
         if rows:
@@ -134,7 +131,7 @@ class Book:
                 [
                     self.job_id,
                     dialect.time(start),
-                    team_id,
+                    self.team_id,
                     self.succeeded,
                     self.failed,
                     self.calls,

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from jobs.engine.counters import JobDelta, apply_delta, lock_job
+from jobs.engine.counters import JobDelta, JobState, apply_delta, lock_job
 from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
-from jobs.engine.dialect import Dialect
+from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.expanding import expand_locked
 from jobs.engine.records import Claimed
 from jobs.models import RecordStatus, StatusReason
@@ -55,14 +55,14 @@ def claim(
             # One call asks whether the provider is back; nothing else leaves meanwhile.
             limit = 0 if state.running else 1
         due = _due(dialect, cursor, job_id, limit, allow_suspect, now)
-        rows = due + _ahead(dialect, cursor, job_id, limit - len(due))
+        rows = due + _ahead(dialect, cursor, state, limit - len(due))
         if not rows:
             return []
         token = token or secrets.token_hex(16)
-        claimed = _load(dialect, cursor, job_id, rows, token, monotonic)
+        claimed = _load(dialect, cursor, state, rows, token, monotonic)
         for record in claimed:
             prepare(record)
-        kept = _within_budget(cursor, job_id, claimed)
+        kept = _within_budget(state, claimed)
         if not kept:
             if state.running == 0:
                 apply_delta(
@@ -76,22 +76,18 @@ def claim(
                     "Raise the budget, then resume.",
                 )
             return []
-        _hold(dialect, cursor, job_id, kept, {r[0] for r in due}, token, worker, now)
         reserved = sum(record.reserved for record in kept)
-        apply_delta(
-            dialect,
-            cursor,
-            state,
-            JobDelta(pending=-len(kept), running=len(kept), reserved=reserved),
-            now,
-        )
-        # A job that was paused before its first claim is running, but starts only now.
-        cursor.execute(
-            "UPDATE jobs_job SET status = 'running', started_at = COALESCE(started_at, %s), "
-            "status_at = CASE WHEN status = 'queued' THEN %s ELSE status_at END "
-            "WHERE id = %s AND (status = 'queued' OR started_at IS NULL)",
-            [dialect.time(now), dialect.time(now), job_id],
-        )
+        delta = JobDelta(pending=-len(kept), running=len(kept), reserved=reserved)
+        with dialect.together(cursor) as writer:
+            _hold(dialect, writer, job_id, kept, {r[0] for r in due}, token, worker, now)
+            apply_delta(dialect, writer, state, delta, now)
+            # A job that was paused before its first claim is running, but starts only now.
+            writer.execute(
+                "UPDATE jobs_job SET status = 'running', started_at = COALESCE(started_at, %s), "
+                "status_at = CASE WHEN status = 'queued' THEN %s ELSE status_at END "
+                "WHERE id = %s AND (status = 'queued' OR started_at IS NULL)",
+                [dialect.time(now), dialect.time(now), job_id],
+            )
         return kept
 
 
@@ -104,39 +100,40 @@ def _due(
     now: datetime,
 ) -> list[tuple[Any, ...]]:
     query = (
-        f"SELECT {_COLUMNS} FROM jobs_due d "
+        f"SELECT * FROM (SELECT {_COLUMNS} FROM jobs_due d "
         "JOIN jobs_record r ON r.job_id = d.job_id AND r.n = d.n "
         "WHERE d.job_id = %s AND d.not_before <= %s AND r.status = 0 AND r.deaths {} %s "
-        "ORDER BY d.not_before LIMIT %s"
+        "ORDER BY d.not_before LIMIT %s) AS {}"
     )
     moment = dialect.time(now)
-    cursor.execute(query.format("<"), [job_id, moment, DEATHS_UNTIL_SUSPECT, limit])
+    of_all = [job_id, moment, DEATHS_UNTIL_SUSPECT]
+    cursor.execute(
+        query.format("<", "sound") + " UNION ALL " + query.format(">=", "suspect"),
+        [*of_all, limit, *of_all, int(allow_suspect)],
+    )
     rows: list[tuple[Any, ...]] = cursor.fetchall()
-    if allow_suspect and len(rows) < limit:
-        cursor.execute(query.format(">="), [job_id, moment, DEATHS_UNTIL_SUSPECT, 1])
-        rows += cursor.fetchall()
-    return rows
+    return rows[:limit]
 
 
 def _ahead(
-    dialect: Dialect, cursor: CursorWrapper, job_id: int, limit: int
+    dialect: Dialect, cursor: CursorWrapper, state: JobState, limit: int
 ) -> list[tuple[Any, ...]]:
     """The next pending records past the job's cursor; makes a chunk of them if none is there."""
     if limit <= 0:
         return []
     query = (
         f"SELECT {_COLUMNS} FROM jobs_record r WHERE r.job_id = %s AND r.status = 0 "
-        "AND r.n > (SELECT cursor FROM jobs_job WHERE id = %s) ORDER BY r.n LIMIT %s"
+        "AND r.n > %s ORDER BY r.n LIMIT %s"
     )
-    cursor.execute(query, [job_id, job_id, limit])
+    cursor.execute(query, [state.id, state.cursor, limit])
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     if not rows:
-        made = expand_locked(dialect, cursor, job_id, RecordStatus.PENDING)
+        made = expand_locked(dialect, cursor, state.id, RecordStatus.PENDING)
         if made:
             cursor.execute(
-                "UPDATE jobs_job SET expanded = expanded + %s WHERE id = %s", [made, job_id]
+                "UPDATE jobs_job SET expanded = expanded + %s WHERE id = %s", [made, state.id]
             )
-            cursor.execute(query, [job_id, job_id, limit])
+            cursor.execute(query, [state.id, state.cursor, limit])
             rows = cursor.fetchall()
     return rows
 
@@ -144,7 +141,7 @@ def _ahead(
 def _load(
     dialect: Dialect,
     cursor: CursorWrapper,
-    job_id: int,
+    state: JobState,
     rows: list[tuple[Any, ...]],
     token: str,
     monotonic: float,
@@ -152,10 +149,8 @@ def _load(
     numbers = [row[0] for row in rows]
     condition, parameters = dialect.in_list("r.n", numbers)
     cursor.execute(
-        "SELECT r.n, r.data FROM jobs_datasetrow r "
-        "WHERE r.dataset_id = (SELECT dataset_id FROM jobs_job WHERE id = %s) "
-        f"AND {condition}",
-        [job_id, *parameters],
+        f"SELECT r.n, r.data FROM jobs_datasetrow r WHERE r.dataset_id = %s AND {condition}",
+        [state.dataset_id, *parameters],
     )
     data = dict(cursor.fetchall())
     if any(row[4] is not None for row in rows):
@@ -163,12 +158,12 @@ def _load(
         cursor.execute(
             f"SELECT r.n, r.data FROM jobs_rowedit r WHERE r.job_id = %s AND {condition} "
             "ORDER BY r.id",
-            [job_id, *parameters],
+            [state.id, *parameters],
         )
         data.update(cursor.fetchall())
     return [
         Claimed(
-            job_id=job_id,
+            job_id=state.id,
             n=n,
             lease=token,
             number=calls + 1,
@@ -184,16 +179,11 @@ def _load(
     ]
 
 
-def _within_budget(cursor: CursorWrapper, job_id: int, claimed: list[Claimed]) -> list[Claimed]:
+def _within_budget(state: JobState, claimed: list[Claimed]) -> list[Claimed]:
     """The leading records whose reservations the job's budget still covers."""
-    cursor.execute(
-        "SELECT budget, budget - cost - in_doubt_cost - reserved FROM jobs_job WHERE id = %s",
-        [job_id],
-    )
-    budget, left = cursor.fetchone()
-    if budget is None:
+    if state.budget is None:
         return claimed
-    kept = []
+    kept, left = [], state.budget - state.committed
     for record in claimed:
         left -= record.reserved
         if left < 0:
@@ -204,7 +194,7 @@ def _within_budget(cursor: CursorWrapper, job_id: int, claimed: list[Claimed]) -
 
 def _hold(
     dialect: Dialect,
-    cursor: CursorWrapper,
+    cursor: Writer,
     job_id: int,
     kept: list[Claimed],
     due: set[int],

@@ -20,7 +20,7 @@ from jobs.engine.breakers import (
     spends_too_fast,
 )
 from jobs.engine.decide import failure_rate_exceeded, finished_status
-from jobs.engine.dialect import Dialect
+from jobs.engine.dialect import Dialect, Writer
 from jobs.models import Job, JobStatus, Replay, StatusReason
 from jobs.money import usd_string
 
@@ -57,6 +57,10 @@ class JobState:
 
     id: int
     status: JobStatus
+    team_id: int
+    dataset_id: int
+    budget: int | None
+    committed: int  # of the budget: spent, in doubt, reserved
     pending: int
     running: int
     succeeded: int
@@ -73,9 +77,10 @@ class JobState:
 
 
 _STATE_SQL = (
-    "SELECT id, status, pending, running, succeeded, failed, cancelled, excused_succeeded, "
-    "excused_failed, tolerated_failure_rate, status_reason, cursor, max_attempts, "
-    "max_cost_per_minute, watch FROM jobs_job WHERE id = %s"
+    "SELECT id, status, team_id, dataset_id, budget, cost + in_doubt_cost + reserved, pending, "
+    "running, succeeded, failed, cancelled, excused_succeeded, excused_failed, "
+    "tolerated_failure_rate, status_reason, cursor, max_attempts, max_cost_per_minute, "
+    "watch FROM jobs_job WHERE id = %s"
 )
 
 
@@ -106,7 +111,7 @@ def unlocked_jobs(dialect: Dialect, job_ids: Collection[int]) -> list[int]:
 
 def apply_delta(
     dialect: Dialect,
-    cursor: CursorWrapper,
+    cursor: Writer,
     before: JobState,
     delta: JobDelta,
     now: datetime,

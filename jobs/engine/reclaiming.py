@@ -183,7 +183,7 @@ def _take_back(
             if cursor.rowcount != 1:
                 return 0  # its owner renewed it, or somebody else was first
         held = _holdings(dialect, cursor, job_id, token, numbers)
-        delta, book = JobDelta(), Book(job_id, now)
+        delta, book = JobDelta(), Book(job_id, state.team_id, now)
         rows, due, settlements = [], [], []
         for record in held:
             blamed = only_if_expired and (blame is None or record.n in blame)

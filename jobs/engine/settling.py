@@ -44,30 +44,31 @@ def settle(
         current = [s for s in settlements if held.get(s.n) == s.lease]
         late = [s for s in settlements if held.get(s.n) != s.lease and s.attempt is not None]
         delta = JobDelta()
-        book = Book(job_id, now)
+        book = Book(job_id, state.team_id, now)
         batch = _batch(current)
         if batch.answered == 0 and state.watch.trouble_is_the_providers:
             for settlement in current:
                 _excuse(settlement, state.watch, now)
-        if current:
-            write_records(dialect, cursor, job_id, current, now)
-            write_due(dialect, cursor, job_id, current, now)
-            write_attempts(dialect, cursor, worker, current)
-            for settlement in current:
-                _count(delta, settlement)
-                book.add(settlement, settlement.attempt)
+        for settlement in current:
+            _count(delta, settlement)
+            book.add(settlement, settlement.attempt)
         for settlement in late:
             _settle_late(dialect, cursor, worker, settlement, delta, book)
-        if leases_done:
-            condition, parameters = dialect.in_list("token", list(leases_done))
-            cursor.execute(f"DELETE FROM jobs_lease WHERE {condition}", parameters)
-        book.write(dialect, cursor)
         pause = next((s.pause for s in current if s.pause is not None), None)
         if pause is not None and not detail:
             detail = next(s.message for s in current if s.pause is not None)
-        return apply_delta(
-            dialect, cursor, state, delta, now, pause=pause, detail=detail, batch=batch
-        )
+        with dialect.together(cursor) as writer:
+            if current:
+                write_records(dialect, writer, job_id, current, now)
+                write_due(dialect, writer, job_id, current, now)
+                write_attempts(dialect, writer, worker, current)
+            if leases_done:
+                condition, parameters = dialect.in_list("token", list(leases_done))
+                writer.execute(f"DELETE FROM jobs_lease WHERE {condition}", parameters)
+            book.write(dialect, writer)
+            return apply_delta(
+                dialect, writer, state, delta, now, pause=pause, detail=detail, batch=batch
+            )
 
 
 def _batch(settlements: Sequence[Settlement]) -> Batch:

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db.backends.utils import CursorWrapper
 
 from jobs.engine.book import in_doubt
-from jobs.engine.dialect import Dialect
+from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.records import Settlement
 from jobs.models import DueReason, RecordStatus
 
@@ -63,7 +62,7 @@ _ATTEMPT_COLUMNS = [
 
 def write_records(
     dialect: Dialect,
-    cursor: CursorWrapper,
+    cursor: Writer,
     job_id: int,
     settlements: Sequence[Settlement],
     now: datetime,
@@ -91,7 +90,7 @@ def write_records(
     _update_records(dialect, cursor, rows)
 
 
-def _update_records(dialect: Dialect, cursor: CursorWrapper, rows: list[tuple[Any, ...]]) -> None:
+def _update_records(dialect: Dialect, cursor: Writer, rows: list[tuple[Any, ...]]) -> None:
     """`tries` and `cost` are added to, the rest is set; the lease and the reservation go."""
     if dialect.postgresql:
         names = [name for name, _ in (*_RECORD_COLUMNS, ("job_id", ""), ("n", ""))]
@@ -117,7 +116,7 @@ def _update_records(dialect: Dialect, cursor: CursorWrapper, rows: list[tuple[An
 
 def write_due(
     dialect: Dialect,
-    cursor: CursorWrapper,
+    cursor: Writer,
     job_id: int,
     settlements: Sequence[Settlement],
     now: datetime,
@@ -131,7 +130,7 @@ def write_due(
         put_due(dialect, cursor, rows)
 
 
-def put_due(dialect: Dialect, cursor: CursorWrapper, rows: Sequence[tuple[Any, ...]]) -> None:
+def put_due(dialect: Dialect, cursor: Writer, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows of (job_id, n, not_before, reason); what is there already is replaced."""
     dialect.insert_rows(
         cursor,
@@ -158,7 +157,7 @@ def _attempt_row(dialect: Dialect, worker: str, s: Settlement) -> tuple[Any, ...
 
 
 def write_attempts(
-    dialect: Dialect, cursor: CursorWrapper, worker: str, settlements: Sequence[Settlement]
+    dialect: Dialect, cursor: Writer, worker: str, settlements: Sequence[Settlement]
 ) -> None:
     rows = [_attempt_row(dialect, worker, s) for s in settlements if s.attempt is not None]
     if rows:
