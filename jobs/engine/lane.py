@@ -15,8 +15,10 @@ from jobs.providers.types import Outcome
 
 # Calls one slice keeps in flight on a lane at most: beyond it, more processes serve better.
 CEILING = 256
-# Records claimed ahead of sending: enough to bridge one claim, few enough to give back.
-LOOKAHEAD = 64
+# Records claimed ahead of sending: what leaves in this time (a claim waits for the settles before it),
+# and few enough to give back.
+AHEAD_S = 0.2
+LOOKAHEAD = 256
 FIRST_CLAIM = 16
 # Records of a team that may always wait here at least, whatever the others have waiting.
 TEAM_LOOKAHEAD = 2
@@ -78,7 +80,9 @@ class Lane:
         if self.rationed:
             # Holding more than seconds' worth only blocks others.
             return min(LOOKAHEAD, max(4, 2 * self._handed))
-        return min(LOOKAHEAD, max(8, self.capacity()))
+        if not self.level.took:
+            return min(LOOKAHEAD, max(8, self.capacity()))
+        return min(LOOKAHEAD, max(8, int(self.capacity() / self.level.took * AHEAD_S)))
 
     def room(self, now: float, team: int) -> int:
         """Records of a team worth claiming now."""

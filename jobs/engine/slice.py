@@ -56,7 +56,7 @@ class Tuning:
 
     flush_every: float = 0.1  # a result waits at most so long for company
     flush_at: int = 256
-    claim_at_most: int = 128
+    claim_at_most: int = 256
     tick: float = 0.5
     heartbeat: float = LEASE.total_seconds() / 7
     idle: float = 4.0  # with no job to work for, the slice leaves after so long
