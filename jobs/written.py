@@ -63,7 +63,19 @@ def written(text: str) -> int | float | Written:
 
 def as_json(value: Any, option: int | None = None) -> bytes:
     """Compact JSON. Raises TypeError (in orjson's words) for what JSON does not have."""
-    return orjson.dumps(value, default=_fragment, option=option)
+    try:
+        return orjson.dumps(value, default=_fragment, option=option)
+    except TypeError:
+        return orjson.dumps(_with_digits(value), default=_fragment, option=option)
+
+
+def _with_digits(value: Any) -> Any:
+    """With integers that orjson refuses by their digits. (No row has them, but answers may.)"""
+    if value.__class__ is int and not -(2**63) <= value < 2**64:
+        return Written(str(value))
+    if value.__class__ is dict:
+        return {name: _with_digits(item) for name, item in value.items()}
+    return [_with_digits(item) for item in value] if value.__class__ is list else value
 
 
 def _fragment(value: Any) -> orjson.Fragment:
