@@ -98,8 +98,8 @@ def _flight_hint(view: JobView) -> str:
     """How many calls may fly at once and why; records claimed beyond that go out next."""
     waiting = view.counts["running"] - in_flight(view) if view.job.state.is_runnable else 0
     parts = [f"of {count_text(view.level)}: {view.why}" if view.level else view.why]
-    if waiting and not view.in_flight and not view.level:
-        parts = []  # a worker has them already, and has not told of its calls yet
+    if waiting and not view.in_flight:
+        parts = []  # a worker has them already; what it told last was before it had them
     if waiting:
         parts.append(
             f"{count_text(waiting)} claimed row{'s' * (waiting != 1)} go{'es' * (waiting == 1)} out next"
@@ -163,10 +163,16 @@ def cancel_words(job: Job, view: JobView) -> str:
         finish = f"Up to {count_text(job.running)} in flight will finish and be charged. "
     if finish:
         finish += f"Those silent for {CANCELLED_WAIT_S:.0f} s more are given up, in doubt. "
+    results = (
+        f"{count_text(job.succeeded)} result{'s' * (job.succeeded != 1)} "
+        f"stay{'s' * (job.succeeded == 1)} and can be downloaded."
+        if job.succeeded
+        else ""
+    )
     return (
         f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good. "
-        f"{finish}{count_text(job.succeeded)} results stay and can be downloaded."
-    )
+        f"{finish}{results}"
+    ).strip()
 
 
 def in_flight(view: JobView) -> int:

@@ -12,6 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 from jobs.models import Job, TemplateVersion
 from tests.cast import PASSWORD, cast  # noqa: F401
 from tests.web.test_browser import _logged_in
+from tests.web.test_settings_browser import _judge
 from tests.web.work import Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +47,11 @@ def log_in_beside(page: Page, link: Locator) -> None:
     other.close()
 
 
-def test_the_launch_form_comes_back_filled_in_after_the_log_in(page: Page, work: Work) -> None:  # noqa: F811
+def test_the_launch_form_comes_back_filled_in_after_the_log_in(
+    page: Page,
+    work: Work,  # noqa: F811
+    scripts: bool,
+) -> None:
     page.goto("/jobs/new/")
     page.get_by_label("Name").fill("Typed with care")
     page.get_by_label("Model").fill("sim-mini")
@@ -56,6 +61,7 @@ def test_the_launch_form_comes_back_filled_in_after_the_log_in(page: Page, work:
     Session.objects.all().delete()
     page.get_by_role("button", name="Launch").click()
     expect(page.locator("h1")).to_have_text("You were logged out")
+    looked_at(page, scripts=scripts)
     go_on = page.get_by_role("button", name="go on with what I typed")
     go_on.click()
     expect(page.locator("h1")).to_have_text("You are still logged out")
@@ -68,6 +74,16 @@ def test_the_launch_form_comes_back_filled_in_after_the_log_in(page: Page, work:
     page.get_by_role("button", name="Launch").click()
     expect(page.get_by_role("status")).to_contain_text("is launched with 7 rows")
     assert Job.objects.get().tags == {"a": "1", "b": "2"}
+
+
+def looked_at(page: Page, *, scripts: bool = True) -> None:
+    """In both themes and widths; axe is a script itself."""
+    found: dict[str, object] = {}
+    if scripts:
+        before = page.viewport_size
+        _judge(page, page.url, found)
+        page.set_viewport_size(before or {"width": 1280, "height": 720})
+    assert found == {}
 
 
 @pytest.mark.parametrize("scripts", [True])
@@ -83,6 +99,7 @@ def test_the_template_editor_stays_and_says_where_to_log_in(page: Page, work: Wo
     expect(banner).to_be_visible()
     expect(banner).to_contain_text("You were logged out. Log in in another tab, then go on here.")
     assert page.url.endswith("/templates/new/")
+    looked_at(page)
     expect(user).to_be_focused()
     expect(user).to_have_value("Ticket: {{ subject }} and more")
     expect(page.get_by_label("Dataset", exact=True)).to_be_visible()
@@ -131,6 +148,7 @@ def test_back_and_launch_again_asks_before_a_second_job(page: Page, work: Work) 
     expect(page.get_by_label("Model")).to_have_value("sim-mini")
     page.get_by_role("button", name="Launch").click()
     expect(page.locator("main")).to_contain_text("This job was launched already:")
+    looked_at(page)
     assert Job.objects.count() == 1
     page.get_by_role("button", name="Launch another").click()
     expect(page.locator("h1")).to_contain_text("queued")
