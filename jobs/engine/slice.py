@@ -200,7 +200,9 @@ class Slice:
         for record in abandoned:
             self._errand(self._give_back_doubtful(record))
         while self._errands:
-            await asyncio.gather(*list(self._errands), return_exceptions=True)
+            # `gather` would come back at once from tasks that have ended, and this would go round
+            # before they were taken out of the set.
+            await asyncio.wait(list(self._errands))
         await self.outbox.empty()
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

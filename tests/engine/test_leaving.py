@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import time
 
 import pytest
@@ -66,6 +67,33 @@ def test_it_writes_every_answer_it_waited_for() -> None:
             assert job.succeeded == job.attempts == simulator.stats()["models"][MODEL]["calls"]
             assert not Lease.objects.exists()
         assert 0 < job.succeeded < 400
+
+
+def test_it_leaves_also_in_the_moment_in_which_an_errand_ends() -> None:
+    store = Store()
+
+    async def session() -> None:
+        slice_ = Slice(
+            worker="w", store=store, transport=LeanTransport(allow_private=True, max_connections=1),
+            rng=random.Random(3), tuning=Tuning(), told_to_stop=lambda: True,
+            on_beat=lambda: None, on_leave=lambda: None,
+        )  # fmt: skip
+        slice_._errand(asyncio.sleep(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it has ended, and nobody was told yet
+        assert slice_._errands
+        signal.setitimer(
+            signal.ITIMER_REAL, 20
+        )  # nothing within the loop would end a loop without end
+        await slice_._drain()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        await slice_.transport.close()
+
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        asyncio.run(session())
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_it_does_not_give_up_calls_that_outlast_the_end_of_its_minutes() -> None:
