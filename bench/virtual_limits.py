@@ -54,6 +54,7 @@ class Run:
     provider: Provider
     slices: int = 1
     seconds: float = 120.0
+    begin: float = 0.0  # after so many seconds, with a state that others left
     changes: tuple[tuple[float, int], ...] = ()
     limits: Limits = field(default_factory=Limits)
     deaths: tuple[tuple[float, int], ...] = ()  # after seconds, slice
@@ -79,10 +80,11 @@ class Run:
 
     def run(self) -> "Run":
         rng = random.Random(self.seed)
+        self.now = BEGIN + self.begin
         provider = _Counting(self)
         lanes = [_Slice(self, n, provider, rng) for n in range(self.slices)]
         for n, one in enumerate(lanes):
-            self.at(BEGIN + n * TICK_S / self.slices * rng.uniform(0.3, 1.0), one.tick)
+            self.at(self.now + n * TICK_S / self.slices * rng.uniform(0.3, 1.0), one.tick)
         for after, rpm in self.changes:
             self.at(BEGIN + after, partial(provider.change, rpm))
         for after, n in self.deaths:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.engine.history import Minute, note
 from jobs.engine.pace import KEEP, Pace, Seen
 
 # How far ahead slots are handed out: over two ticks, so that a late tick leaves no gap.
@@ -82,6 +83,7 @@ class SharedState:
     next_slot: float = 0.0
     grants: dict[str, tuple[int, float]] = field(default_factory=dict)  # slice -> (n, until)
     pace: Pace = field(default_factory=Pace)
+    past: list[Minute] = field(default_factory=list)
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> "SharedState":
@@ -92,6 +94,7 @@ class SharedState:
             next_slot=data.get("next_slot", 0.0),
             grants={k: (v[0], v[1]) for k, v in data.get("grants", {}).items()},
             pace=Pace.load(data.get("pace", {})),
+            past=data.get("past", []),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -102,6 +105,7 @@ class SharedState:
             "next_slot": self.next_slot,
             "grants": {k: list(v) for k, v in self.grants.items()},
             "pace": self.pace.dump(),
+            "past": self.past,
         }
 
 
@@ -118,6 +122,8 @@ def take(
     live = {k: v for k, v in state.grants.items() if v[1] > now and k != slice_id}
     permits = Permits(epoch=pace.epoch, knocking=pace.knocking)
     permits.rate, permits.configured = _rate(limits, pace, ask)
+    seen = ask.seen
+    note(state.past, now, seen.accepted, seen.refused + seen.late, permits.rate)
     if permits.rate is not None:
         permits.slots = _slots(state, permits, ask.want, 1 + len(live), now, cooldown)
     state.input_tokens, permits.input_tokens = _draw(

@@ -9,6 +9,7 @@ from django.http import HttpResponseBase
 from django.shortcuts import resolve_url
 
 from jobs.control.connection_tests import connection_test
+from jobs.control.limits_seen import limits_seen
 from jobs.errors import Invalid
 from jobs.models import Connection, ConnectionKind, WireApi
 from jobs.teams.access import connection_for
@@ -244,6 +245,7 @@ def _show(
             "structured_words": STRUCTURED.get(found.capabilities.get("structured", "")),
             "models": models,
             "typed": found.capabilities.get("model") or next(iter(models), ""),
+            "seen": limits_seen(found),
             "limits": [(form.fields[name].label, getattr(found, name)) for name in LIMITS],
             "may_write": request.actor.may(Action.CONNECTION_WRITE),
             "why_not": why_not(request.actor, Action.CONNECTION_WRITE),

@@ -75,6 +75,20 @@ def test_it_reaches_the_ceiling_at_once_where_there_is_no_limit() -> None:
     assert sum(run.sent_by["0", s] for s in (2,)) > 1_000
 
 
+def test_what_was_found_outlives_those_who_found_it() -> None:
+    """A job that starts later begins at the level, and what came of it is kept by the minute."""
+    provider = Provider(600, "bucket", "none")
+    first = Run(provider, 2, 180.0).run()
+    past = [one[1:3] for one in first.state.past]
+    assert len(past) == 4  # begun within a minute
+    calls = sum(first.accepted.values()) + sum(first.refused.values())
+    assert calls - first.in_flight - 20 <= sum(map(sum, past)) <= calls
+    assert first.state.past[-1][3] == pytest.approx(600, rel=0.1)
+    later = Run(provider, 1, 300.0, begin=240.0, state=first.state).run()
+    assert later.used(240, 300, 600) >= 0.9
+    assert later.refused_share(240, 300) < 0.01
+
+
 def test_it_tells_a_slow_provider_from_a_small_limit() -> None:
     slow = Run(Provider(0, latency=9.0), 1, 120.0).run()
     assert not any("limit" in why for why in slow.whys)

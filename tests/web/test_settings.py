@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from jobs.engine.history import note
+from jobs.engine.limits import SharedState
 from jobs.models import (
     Connection,
     Job,
     JobStatus,
     KeepAnswers,
+    LimitState,
     Membership,
     Price,
     Team,
@@ -52,6 +55,30 @@ def test_a_connection_is_added_changed_and_removed(alice: Any, work: Work) -> No
     assert "Removed Renamed" in text(alice.post(f"{path}remove/", {"confirmed": "1"}, follow=True))
     assert "Renamed" not in text(alice.get("/settings/connections/"))
     assert alice.get(path).status_code == 404
+
+
+def test_a_connection_shows_what_it_was_held_to_and_what_it_called(
+    alice: Any,
+    work: Work,  # noqa: F811
+) -> None:
+    path = f"/settings/connections/{work.connection.public_id}/"
+    assert "Limits at work" not in text(alice.get(path))
+    now = timezone.now()
+    for model, level in (("found", 588), ("free", None)):
+        state = SharedState()
+        for minutes in range(10, 0, -1):
+            note(state.past, now.timestamp() - 60 * minutes, 580, 4, level)
+        LimitState.objects.create(
+            connection=work.connection, model=model, state=state.dump(), updated_at=now
+        )
+    LimitState.objects.create(
+        connection=work.connection, model="old", updated_at=now - timedelta(hours=1)
+    )
+    page = text(alice.get(path))
+    assert "found 590 as found 584 99% 40 of 5,840 calls" in page
+    assert "free — no limit met 584 40 of 5,840 calls" in page
+    assert "Calls a minute, latest 584" in page
+    assert "old" not in page.split("Limits at work")[1]
 
 
 def test_another_address_takes_the_key_away_and_says_so(alice: Any) -> None:

@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from batchllm.urls import urlpatterns as real
-from jobs.models import ApiToken, Connection, Worker
+from jobs.engine.history import note
+from jobs.engine.limits import SharedState
+from jobs.models import ApiToken, Connection, LimitState, Worker
 from jobs.teams.tokens import token_create, token_revoke
 from tests.cast import PASSWORD, cast  # noqa: F401
 from tests.simulator_process import SimulatorProcess
@@ -52,6 +54,14 @@ def furnished(work: Work) -> Work:  # noqa: F811
             id=kind, kind=kind, host="machine-7", pid=n, version="0.1.0", started_at=now,
             seen_at=now - timedelta(minutes=n), detail={"workers": 2},
         )  # fmt: skip
+    for model in ("sim-mini", "a-model-with-a-name-that-is-longer-than-most-2026-05-14-preview"):
+        state = SharedState()
+        for minutes in range(29, -1, -1):
+            level = 300 if minutes > 12 else 588
+            note(state.past, now.timestamp() - 60 * minutes, level - minutes % 7, 2, level)
+        LimitState.objects.create(
+            connection=work.connection, model=model, state=state.dump(), updated_at=now
+        )
     return work
 
 
