@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.datasets.leftovers import remove_leftovers
-from jobs.engine.breakers import Watch
+from jobs.engine.breakers import PROBE_EVERY_S, Watch
 from jobs.engine.claiming import LEASE
 from jobs.engine.counters import close_if_done, lock_job, unlocked_jobs
 from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
@@ -38,6 +38,7 @@ from jobs.models import (
     IdempotencyKey,
     Job,
     JobStatus,
+    LimitState,
     Record,
     RecordStatus,
     Replay,
@@ -143,9 +144,19 @@ def _reclaim(store: Store, last: datetime | None) -> None:
     if last is not None and not -SWEEP_EVERY < now - last < OUTAGE:
         logger.warning("no sweep since %s: all leases begin anew", last)
         begin_leases_anew(store.dialect, last, now)
+        if last > now:
+            _forget_times(now)
     moved = reclaim_expired(store.dialect, now)
     if moved:
         logger.warning("took back %d records from workers that fell silent", moved)
+
+
+def _forget_times(now: datetime) -> None:
+    """The clock was put back: what waits for a time that was set before waits no longer, and what slices
+    were granted until then is free. The pace that a provider bears is found anew."""
+    with transaction.atomic():
+        Due.objects.filter(not_before__gt=now).update(not_before=now)
+        LimitState.objects.update(state={}, cooldown_until=None)
 
 
 def _cancel(store: Store) -> None:
@@ -229,8 +240,8 @@ def _probe(store: Store) -> None:
     down = Job.objects.filter(status=JobStatus.PAUSED, status_reason=StatusReason.PROVIDER_DOWN)
     for job in down.filter(pk__in=unlocked_jobs(store.dialect, down.values_list("id", flat=True))):
         watch = Watch.load(job.watch)
-        if watch.probe_at > now.timestamp():
-            continue
+        if now.timestamp() < watch.probe_at <= now.timestamp() + PROBE_EVERY_S:
+            continue  # not yet; later than that it was set before the clock was put back
         watch.probing = True
         # Of a person and this, who is first.
         down.filter(pk=job.pk, status_at=job.status_at).update(

@@ -6,11 +6,14 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.engine.build import MODEL, texts
+from tests.environment import TEST_DB
 from tests.installation.databases import database_of_its_own, looking_into
 from tests.installation.installation import Installation
 from tests.simulator_process import SimulatorProcess
 
 ROWS = 3_000
+# What only one of the databases can suffer.
+collect_ignore = ["test_sqlite_file.py" if TEST_DB == "postgresql" else "test_outages.py"]
 
 
 @pytest.fixture(scope="session")
