@@ -54,7 +54,6 @@ class Run:
     provider: Provider
     slices: int = 1
     seconds: float = 120.0
-    begin: float = 0.0  # after so many seconds, with a state that others left
     changes: tuple[tuple[float, int], ...] = ()
     limits: Limits = field(default_factory=Limits)
     deaths: tuple[tuple[float, int], ...] = ()  # after seconds, slice
@@ -62,6 +61,7 @@ class Run:
     seed: int = 1
     tokens: tuple[int, int] = TOKENS  # what a call takes
     thought: int = TOKENS[0]  # what its text is estimated at
+    begin: float = 0.0  # after so many seconds, with a state that others left
     # What came of it.
     sent: list[float] = field(default_factory=list)
     accepted: Counter[int] = field(default_factory=Counter)  # by second since the start
@@ -217,7 +217,7 @@ class _Slice:
             run.used_tokens.append((run.now, *run.tokens))
             took = run.provider.latency * (1 + run.provider.jitter * self.rng.uniform(-1, 1))
             if outcome.failure is not None:
-                took *= 0.3
+                took = min(0.3 * took, 0.3)  # no is said soon
             run.at(run.now + took, partial(self.answer, record, outcome))
             self.fill()
         slot = lane.next_slot()
