@@ -22,6 +22,7 @@ class Route:
     pattern: str  # "/jobs/<slug:job_id>/" or "/api/v1/jobs/{job_id}"
     methods: tuple[str, ...]  # to be tried: all of them for a page, its own for an operation
     view: Callable[..., Any] | None = None  # of a page
+    query: frozenset[str] = frozenset()  # the names an operation knows; it refuses others
 
     @property
     def is_operation(self) -> bool:
@@ -71,10 +72,14 @@ def pages() -> list[Route]:
 def operations() -> list[Route]:
     paths = api.get_openapi_schema()["paths"]
     return [
-        Route(operation["operationId"], path, (method.upper(),))
+        Route(operation["operationId"], path, (method.upper(),), query=_query_names(operation))
         for path, methods in paths.items()
         for method, operation in methods.items()
     ]
+
+
+def _query_names(operation: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(p["name"] for p in operation.get("parameters", ()) if p["in"] == "query")
 
 
 def routes() -> list[Route]:

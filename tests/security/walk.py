@@ -102,6 +102,7 @@ class Walk:
         path = self.path(route)
         content, kind = b"", "application/json"
         if route.is_operation:
+            query = {name: value for name, value in (query or {}).items() if name in route.query}
             content = json.dumps(body or bodies(self.ids).get(route.name, {})).encode()
         elif body is not None:
             content = urlencode(body, doseq=True).encode()
