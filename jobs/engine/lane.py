@@ -120,27 +120,38 @@ class Lane:
             if not self.slots or self.slots[0] > now:
                 return None
         record = self.ready.first()
-        estimate = self._estimate_of(record)
-        wanted = record.input_tokens * estimate.input_ratio
-        limits = self.limits
-        if _short(permits.input_tokens, wanted, self.input_tokens_each, limits.input_tpm):
-            return None
-        if _short(
-            permits.output_tokens, estimate.output, self.output_tokens_each, limits.output_tpm
-        ):
+        wanted_in, wanted_out = self._wanted(record)
+        if self._short_of_tokens(permits, wanted_in, wanted_out):
             return None
         if permits.input_tokens is not None:
-            permits.input_tokens -= wanted
+            permits.input_tokens -= wanted_in
         if permits.output_tokens is not None:
-            permits.output_tokens -= estimate.output
+            permits.output_tokens -= wanted_out
         if permits.rate is not None:
             self.slots.popleft()
         record = self.ready.pop()
-        record.input_estimate, record.output_estimate = wanted, estimate.output
+        record.input_estimate, record.output_estimate = wanted_in, wanted_out
         record.sent_at, record.epoch = now, permits.epoch
         self.in_flight += 1
         self.used_at = now
         return record
+
+    def _wanted(self, record: Claimed) -> tuple[float, float]:
+        """Input and output tokens that its call is thought to take."""
+        estimate = self._estimate_of(record)
+        return record.input_tokens * estimate.input_ratio, estimate.output
+
+    def _short_of_tokens(self, permits: Permits, wanted_in: float, wanted_out: float) -> bool:
+        limits = self.limits
+        return _short(
+            permits.input_tokens, wanted_in, self.input_tokens_each, limits.input_tpm
+        ) or _short(permits.output_tokens, wanted_out, self.output_tokens_each, limits.output_tpm)
+
+    def waits_for_tokens(self) -> bool:
+        """Whether the next call has to wait for them: a large one may for long, with nothing wrong."""
+        if self.permits is None or not self.ready:
+            return False
+        return self._short_of_tokens(self.permits, *self._wanted(self.ready.first()))
 
     def next_slot(self) -> float | None:
         """When the next call may leave, if it is a slot that it waits for."""
@@ -276,6 +287,7 @@ class Lane:
             "ready": len(self.ready),
             "rate": self.permits.rate if self.permits is not None else None,
             "why": self.why(now),
+            "tokens_short": self.waits_for_tokens(),
         }
 
     def why(self, now: float) -> str:

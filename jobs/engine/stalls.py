@@ -7,8 +7,9 @@ where others get on.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -29,7 +30,6 @@ from jobs.models import (
     LimitState,
     Record,
     RecordStatus,
-    Replay,
     Worker,
 )
 
@@ -53,12 +53,11 @@ def stalled_since(job: Job) -> datetime | None:
 def mend_stalls(store: Store) -> None:
     now = store.clock.now()
     slices = Worker.objects.filter(kind="slice", seen_at__gt=now - LEASE)
-    told = list(slices.values_list("detail", flat=True))
-    if not told:
+    details = list(slices.values_list("detail", flat=True))
+    if not details:
         return  # nobody is at work: doorbells are rung, and the pages say it
-    flying = {int(job_id) for detail in told for job_id in detail.get("jobs", {})}
     for job in _open_jobs():
-        stalled = job.pk not in flying and _stands_still(job, now)
+        stalled = not _is_awaited(job, details) and _stands_still(job, now)
         if stalled and not unlocked_jobs(store.dialect, [job.pk]):
             continue  # somebody is at it, or forgot to let go of it
         if stalled and _mend(store, job, now):
@@ -76,17 +75,24 @@ def _open_jobs() -> Iterator[Job]:
     return jobs.iterator()
 
 
+def _is_awaited(job: Job, details: Sequence[dict[str, Any]]) -> bool:
+    """Whether slices tell of calls in flight, or of tokens that it waits for."""
+    lane = f"{job.connection_id}:{job.model}"
+    return any(
+        str(job.pk) in detail.get("jobs", {})
+        or detail.get("limits", {}).get(lane, {}).get("tokens_short", False)
+        for detail in details
+    )
+
+
 def _stands_still(job: Job, now: datetime) -> bool:
     if now - progress_of(job) < STILL:
         return False
-    lane = {"connection_id": job.connection_id, "model": job.model}
-    if LimitState.objects.filter(connection_id=job.connection_id, cooldown_until__gt=now).exists():
+    # Of all the team's connections: a replay may use another.
+    if LimitState.objects.filter(connection__team=job.team_id, cooldown_until__gt=now).exists():
         return False
-    if Replay.objects.filter(
-        job=job, connection__isnull=False, applied_at__gt=now - STILL
-    ).exists():
-        return False  # another lane's
-    others = Job.objects.filter(**lane, status__in=_AT_WORK).exclude(pk=job.pk)
+    same_lane = Job.objects.filter(connection_id=job.connection_id, model=job.model)
+    others = same_lane.filter(status__in=_AT_WORK).exclude(pk=job.pk)
     if any(now - progress_of(other) < STILL for other in others):
         return False  # its turn comes
     waiting = Due.objects.filter(job=job, not_before__gt=now).count()

@@ -90,6 +90,12 @@ def _call(bench: Bench) -> None:
     Worker.objects.update(detail={"jobs": {str(bench.id): 1}})
 
 
+def _wait_for_tokens(bench: Bench) -> None:
+    job = bench.job
+    lane = {"tokens_short": True}
+    Worker.objects.update(detail={"limits": {f"{job.connection_id}:{job.model}": lane}})
+
+
 def _cool_down(bench: Bench) -> None:
     job = bench.job
     LimitState.objects.create(
@@ -117,7 +123,8 @@ def _take_turns(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", [Bench.pause, _call, _cool_down, _wait_for_retries, _go_home, _take_turns]
+    "reason",
+    [Bench.pause, _call, _cool_down, _wait_for_tokens, _wait_for_retries, _go_home, _take_turns],
 )
 def test_a_job_that_waits_by_rights_has_not_stalled(
     bench: Bench, reason: Callable[[Bench], object]
