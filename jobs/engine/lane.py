@@ -22,6 +22,8 @@ LOOKAHEAD = 256
 FIRST_CLAIM = 16
 # Records of a team that may always wait here at least, whatever the others have waiting.
 TEAM_LOOKAHEAD = 2
+# A call that was not sent away by then was let in, however long its answer takes.
+LET_IN_S = 2.0
 # What an answer is thought to be before the first one came, tokens.
 FIRST_GUESS_OUTPUT = 200.0
 _SMOOTHING = 0.05
@@ -64,6 +66,7 @@ class Lane:
         self._told_until = 0.0
         self._told: tuple[int | None, int | None, bool] = (None, None, True)
         self._seen = _Tally()
+        self._awaited: deque[Claimed] = deque()  # in flight for less than `LET_IN_S`, some ended
 
     # --- how much ---------------------------------------------------------------------------
     @property
@@ -132,6 +135,7 @@ class Lane:
         record = self.ready.pop()
         record.input_estimate, record.output_estimate = wanted_in, wanted_out
         record.sent_at, record.epoch = now, permits.epoch
+        self._awaited.append(record)
         self.in_flight += 1
         self.used_at = now
         return record
@@ -183,10 +187,23 @@ class Lane:
         refused = outcome.failure is not None and (POLICIES[outcome.failure].action is Action.WAIT)
         if outcome.failure is FailureClass.OVERLOADED and self._seen.accepted:
             return  # the others' load; a cool-down answers it, unless nobody is let in
-        epoch = self.permits.epoch if self.permits is not None else 0
-        self._seen.add(refused, record.epoch == epoch, now - record.sent_at, hints.retry_after)
+        if refused or not record.told:
+            self._tell(record, now, refused, hints.retry_after)
         if outcome.failure is None:
             self.level.succeeded(now - record.sent_at)
+
+    def _tell(
+        self, record: Claimed, now: float, refused: bool = False, retry_after: float | None = None
+    ) -> None:
+        record.told = True
+        epoch = self.permits.epoch if self.permits is not None else 0
+        self._seen.add(refused, record.epoch == epoch, now - record.sent_at, retry_after)
+
+    def _tell_of_long_calls(self, now: float) -> None:
+        while self._awaited and self._awaited[0].sent_at <= now - LET_IN_S:
+            record = self._awaited.popleft()
+            if not record.told:
+                self._tell(record, now)
 
     def _settle_tokens(self, record: Claimed, outcome: Outcome) -> None:
         usage = outcome.usage
@@ -257,6 +274,7 @@ class Lane:
         if self.permits is not None:
             _add_change(permits, self.permits, asked)
         self.permits, self._held_back = permits, False
+        self._tell_of_long_calls(now)
         self._granted_until = now + GRANT_S
         self.level.ceiling = min(CEILING, self.limits.max_in_flight or CEILING)
         if cooldown is not None and cooldown > wall:

@@ -52,6 +52,7 @@ HOLD_S = 60.0  # so long at twice what was known, before more is tried
 # A single 429 among many says little of a limit, some providers shed load at random: no pace is found
 # before some came at once.
 SICK, SICK_OF = 0.27, 16
+DOUBT = 1.5  # a pace so often what is let in was refused for a reason
 COLD_S = 30.0  # after the first 429, what is spent on finding a level at all is not owed
 SEARCH = 1.5  # the factor of one step of a search: where only a lower bound is known
 SEARCH_CALLS = 4  # a step takes so many calls, and a round trip
@@ -88,6 +89,7 @@ class Pace:
     mark_epoch: int = 0
     let_in: int = 0
     trying: bool = False  # a little above that, to see whether the limit is higher
+    doubted: bool = False  # a refusal while searching, taken for noise
     epoch: int = 0
     opened: float = 0.0  # when calls could leave again after the last cut
     passed: int = 0  # in this epoch
@@ -186,12 +188,28 @@ class Pace:
             self.shut_since, self.refused = 0.0, seen.refused
         well = 1 - 1 / SICK_OF
         self.sick = 1 - (1 - self.sick * well**seen.passed) * well**seen.refused
-        if seen.refused and not self._is_noise():
+        if seen.refused and not self._is_noise(now):
             self._cut(seen, now, max(now, reopens))
+        elif seen.refused and self.searching and not self.doubted:
+            self.doubted = True
+            self._mark(now, self.epoch)
 
-    def _is_noise(self) -> bool:
-        shut = self.shut_since > 0 and not self.passed
-        return not shut and (self.base is None or self.searching) and self.sick < SICK
+    def _is_noise(self, now: float) -> bool:
+        if self.sick >= SICK or (self.shut_since > 0 and not self.passed):
+            return False
+        if self.doubted and self._tells(now, ENOUGH_S / 2):
+            # A small share of refusals may be due to cool-downs that fill a bucket again and again.
+            return (self.rate() or 0.0) < DOUBT * self._mean(now)
+        return self.base is None or self.searching
+
+    def _spell(self, now: float) -> float:
+        return max(0.5, now - self.mark - self.round_trip - HEARD_S)
+
+    def _mean(self, now: float) -> float:
+        return self.let_in * 60.0 / self._spell(now)
+
+    def _tells(self, now: float, seconds: float = ENOUGH_S) -> bool:
+        return self.let_in >= ENOUGH and self._spell(now) >= seconds
 
     def _heed(self, limit: int, now: float) -> None:
         self.told = limit
@@ -219,10 +237,9 @@ class Pace:
             self.searching = False
             self.base = max(1.0, KEEP * min(before, max(self._minute(now), 0.3 * before)))
             return
-        trying = False
-        spell = max(0.5, now - self.mark - self.round_trip - HEARD_S)
-        mean = self.let_in * 60.0 / spell
-        if self.let_in < ENOUGH or spell < ENOUGH_S:
+        trying, doubted, self.doubted = False, self.doubted, False
+        spell, mean, tells = self._spell(now), self._mean(now), self._tells(now)
+        if not tells:
             share = self.passed / (self.passed + self.refused)
             limit = max(mean + 60.0 / spell, share * before)
             deepest, least = CUT
@@ -239,9 +256,11 @@ class Pace:
             trying = self.steps > 0 and not self.searching
             if trying:
                 self.base = min(self.base, NEAR * mean)
+        if doubted and self._tells(now, ENOUGH_S / 2):
+            self.base = min(self.base, DOUBT * mean)
         self.base = max(1.0, self.base)
         self.searching, self.trying = False, trying
-        if self.let_in >= ENOUGH and spell >= ENOUGH_S:
+        if tells:
             self._mark(now, self.epoch + 1)
 
     def _mark(self, now: float, epoch: int) -> None:

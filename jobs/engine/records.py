@@ -40,6 +40,7 @@ class Claimed:
     output_estimate: float = 0.0
     sent_at: float = 0.0
     epoch: int = 0
+    told: bool = False  # whether it was let in or sent away is known, and the pace knows
     fault: str | None = None  # the row cannot be rendered: fails without a call
 
     @property

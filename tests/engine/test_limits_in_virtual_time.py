@@ -75,6 +75,14 @@ def test_it_reaches_the_ceiling_at_once_where_there_is_no_limit() -> None:
     assert sum(run.sent_by["0", s] for s in (2,)) > 1_000
 
 
+@pytest.mark.parametrize("latency", [0.02, 8.0])
+def test_it_finds_the_level_however_long_an_answer_takes(latency: float) -> None:
+    """Of a call that takes long, what matters is known soon: that it was not sent away."""
+    run = Run(Provider(300, "tight", "none", latency), 1, 420.0).run()
+    assert run.used(60, 420, 300) >= 0.95
+    assert run.refused_share(60, 420) < 0.01
+
+
 def test_what_was_found_outlives_those_who_found_it() -> None:
     """A job that starts later begins at the level, and what came of it is kept by the minute."""
     provider = Provider(600, "bucket", "none")
