@@ -58,9 +58,10 @@ def test_it_never_has_more_in_flight_than_configured() -> None:
 
 
 def test_it_keeps_to_tokens_and_learns_what_a_call_takes() -> None:
-    """The text is thought to take 30 tokens and takes 100."""
+    """The text is thought to take 30 tokens and takes 100; one of four slices dies on the way."""
     run = Run(
-        UNLIMITED, 2, 300.0, limits=Limits(input_tpm=60_000, output_tpm=100_000), thought=30
+        UNLIMITED, 4, 300.0, limits=Limits(input_tpm=60_000, output_tpm=100_000), thought=30,
+        deaths=((150.0, 0),),
     ).run()  # fmt: skip
     for begin in range(60, 240, 7):
         used = [t for t in run.used_tokens if BEGIN + begin <= t[0] < BEGIN + begin + 60]
