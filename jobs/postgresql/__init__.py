@@ -7,6 +7,11 @@ connection with it.
 
 import threading
 
+from django.db import connection
+
+# For what looks at whole tables.
+LONG_S = 24 * 3600.0
+
 
 class Patience(threading.local):
     """How long this thread waits for a statement, both here and on the server; set before its first."""
@@ -19,3 +24,9 @@ patience = Patience()
 
 def wait_at_most(seconds: float) -> None:
     patience.seconds = seconds
+
+
+def wait_anew(seconds: float) -> None:
+    """The same where a connection may be open by now."""
+    connection.close()
+    wait_at_most(seconds)

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from jobs.engine.verify import snapshot, verify
+from jobs.postgresql import LONG_S, wait_anew
 
 
 class Command(BaseCommand):
@@ -14,6 +15,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        wait_anew(LONG_S)
         with snapshot():
             seen = verify()
         if seen.difference is not None:
