@@ -23,6 +23,7 @@ WORKDIR /app
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    LOG_FORMAT=json \
     DATA_DIR=/data \
     STATIC_ROOT=/app/staticfiles
 USER 10001

@@ -1,5 +1,6 @@
 """Settings, by environment (12-factor). The table of variables stands in README.md."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
+
+from jobs.logs import configuration
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -268,11 +271,11 @@ MAILERS = {
     }
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
-}
+# Lines for people, or JSON for machines: see `jobs.logs`.
+LOG_FORMAT = env("LOG_FORMAT", default="line")
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is line or json, not {LOG_FORMAT}.")
+LOGGING = configuration(LOG_FORMAT, env("LOG_LEVEL", default="INFO").upper())
+ACCESS_LOG = env.bool("ACCESS_LOG", default=False)
+if LOG_FORMAT == "json":
+    logging.captureWarnings(True)  # a warning of Python would be a line that is no JSON

@@ -6,6 +6,7 @@ and strings only (django-q2 signs pickles: what is in them would be code).
 """
 
 import fcntl
+import logging
 import os
 import socket
 import tempfile
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import wraps
 from multiprocessing import parent_process
 from multiprocessing.sharedctypes import RawValue
 from multiprocessing.util import register_after_fork
@@ -29,6 +31,8 @@ from django_q.tasks import async_task
 
 from jobs.lifeline import when_orphaned
 from jobs.models import Worker
+
+logger = logging.getLogger(__name__)
 
 SLICES = "batchllm"
 SHORT = "short"
@@ -55,6 +59,21 @@ class Flag:
 # Set when this machine's cluster is told to stop. django-q2 only puts a pill into the queue, which a
 # worker in the middle of a slice would see minutes later.
 stopping = Flag()
+
+
+def task[**P](work: Callable[P, None]) -> Callable[P, None]:
+    """A function that messages name. What it raises is told here: django-q2 keeps it as a text, in
+    which the words of an exception, which may quote a row, cannot be told from the rest."""
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            work(*args, **kwargs)
+        except Exception:
+            logger.exception("task failed", extra={"task": work.__name__})
+            raise
+
+    return run
 
 
 def enqueue(task: str, *args: int | str) -> None:

@@ -18,7 +18,8 @@ def told(checkout: Path, **environment: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", SHOW],
         cwd=checkout,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(checkout)} | environment,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{checkout}:{settings.BASE_DIR}"}
+        | environment,
         capture_output=True,
         text=True,
         check=True,
@@ -28,6 +29,7 @@ def told(checkout: Path, **environment: str) -> list[str]:
 
 def test_a_demo_and_a_production_in_one_checkout_stay_apart(tmp_path: Path) -> None:
     (tmp_path / "batchllm").mkdir()
+    (tmp_path / "batchllm" / "__init__.py").touch()
     shutil.copy(settings.__file__, tmp_path / "batchllm" / "settings.py")
     data = tmp_path / "data"
     data.mkdir()

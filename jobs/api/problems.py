@@ -117,7 +117,8 @@ def install(api: NinjaAPI) -> None:
         known = _unreadable(error)
         if known is not None:
             return known
-        logger.error("%s %s", request.method, request.path, exc_info=error)
+        told = {"method": request.method, "path": request.path, "status_code": 500}
+        logger.error("request failed", exc_info=error, extra=told)
         return problem(500, "Something went wrong on our side; it was logged.")
 
 

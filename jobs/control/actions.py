@@ -1,5 +1,7 @@
 """Pause, resume, cancel: one conditional UPDATE each, idempotent, O(1). Slices heed it within a tick."""
 
+import logging
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -10,6 +12,8 @@ from jobs.models import Job, JobStatus, StatusReason
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.policy import Action
+
+logger = logging.getLogger(__name__)
 
 _PAUSABLE = tuple(s for s in JobStatus if "pause" in s.actions)
 _RESUMABLE = tuple(s for s in JobStatus if "resume" in s.actions)
@@ -69,6 +73,9 @@ def job_cancel(*, actor: Actor, job: Job) -> Job:
 
 def _settled(job: Job, changed: int, target: JobStatus, verb: str, *also: JobStatus) -> Job:
     job.refresh_from_db()
+    if changed:
+        told = {"job": job.pk, "status": target.value, "reason": StatusReason.PERSON.value}
+        logger.info(f"job {verb} by a person", extra=told)
     if not changed and job.state not in (target, *also):
         raise Conflict(f"The job is {job.state.label.lower()} and cannot be {verb}.")
     return job

@@ -1,5 +1,6 @@
 """Launching a job: checked whole, written in one row, expanded in the background."""
 
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.endpoints import endpoint_of
 from jobs.teams.policy import Action
+
+logger = logging.getLogger(__name__)
 
 PILOT_ROWS = 10
 MAX_ATTEMPTS = 10
@@ -74,6 +77,8 @@ def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
         if known is None:
             raise
         return known
+    told = {"job": job.pk, "public_id": job.public_id, "team": job.team_id, "rows": job.total}
+    logger.info("job launched", extra={**told, "connection": job.connection_id})
     return job
 
 

@@ -1,5 +1,6 @@
 """Replays: failed records of a job sent again, as they were or with changes."""
 
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from jobs.teams.access import Actor
 from jobs.teams.audit import record
 from jobs.teams.policy import Action
 from jobs.written import write_row
+
+logger = logging.getLogger(__name__)
 
 MAX_EDITS = 1_000
 MAX_ROWS = 100_000  # chosen one by one; a filter has no such limit
@@ -164,6 +167,8 @@ def replay_create(
             queue.enqueue("jobs.engine.tasks.apply_replay", replay.pk)
     except IntegrityError:
         return Replay.objects.get(job=job, key=key), False
+    told = {"job": job.pk, "replay": replay.pk, "count": asked}
+    logger.info("failed records are replayed", extra=told)
     return replay, True
 
 

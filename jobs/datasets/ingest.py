@@ -80,7 +80,7 @@ def ingest(dataset_id: int) -> None:
         words = "The database has no room for the rows. Make room and read the file again."
         _refuse(dataset, token, [], words)
     except _Lost:
-        logger.info("dataset %s is in other hands", dataset_id)
+        logger.info("dataset is in other hands", extra={"dataset": dataset_id})
 
 
 def _is_full(error: DatabaseError) -> bool:

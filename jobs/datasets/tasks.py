@@ -1,5 +1,6 @@
 """What queue messages name."""
 
-from jobs.datasets.ingest import ingest
+from jobs import queue
+from jobs.datasets import ingest as ingesting
 
-__all__ = ["ingest"]
+ingest = queue.task(ingesting.ingest)

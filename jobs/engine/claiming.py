@@ -16,7 +16,8 @@ from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.expanding import expand_locked
 from jobs.engine.records import Claimed
-from jobs.models import RecordStatus, StatusReason
+from jobs.engine.telling import tell_started
+from jobs.models import JobStatus, RecordStatus, StatusReason
 from jobs.written import read_row
 
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
@@ -81,6 +82,8 @@ def claim(
         with dialect.together(cursor) as writer:
             _hold(dialect, writer, job_id, kept, {r[0] for r in due}, token, worker, now)
             apply_delta(dialect, writer, state, delta, now)
+            if state.status is JobStatus.QUEUED:
+                tell_started(job_id, worker)
             # A job that was paused before its first claim is running, but starts only now.
             writer.execute(
                 "UPDATE jobs_job SET status = 'running', started_at = COALESCE(started_at, %s), "

@@ -21,6 +21,7 @@ from jobs.engine.breakers import (
 )
 from jobs.engine.decide import failure_rate_exceeded, finished_status
 from jobs.engine.dialect import Dialect, Writer
+from jobs.engine.telling import tell_status
 from jobs.models import Job, JobStatus, Replay, StatusReason
 from jobs.money import usd_string
 
@@ -179,6 +180,15 @@ def apply_delta(
     if status is not before.status:
         sets += ["status = %s", "status_reason = %s", "status_detail = %s", "status_at = %s"]
         parameters += [status.value, (reason or "").__str__(), detail, dialect.time(now)]
+        cancelled = before.cancelled + delta.cancelled
+        tell_status(
+            before.id,
+            status,
+            reason or "",
+            succeeded=succeeded,
+            failed=failed,
+            cancelled=cancelled,
+        )
     if sets:
         cursor.execute(
             f"UPDATE jobs_job SET {', '.join(sets)} WHERE id = %s",

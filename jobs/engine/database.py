@@ -18,6 +18,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from jobs.logs import words_of
 from jobs.postgresql import wait_at_most
 
 logger = logging.getLogger(__name__)
@@ -121,14 +122,15 @@ class Database:
         self._trying += 1
         if self._trying == 1:
             self._since = time.monotonic()
-            self.trouble = str(error).strip() or type(error).__name__
-            logger.warning("database: %s; trying until it is back", self.trouble)
+            self.trouble = words_of(error)
+            logger.warning("database away; trying until it is back", extra={"error": error})
 
     def _came(self) -> None:
         self._trying -= 1
         if not self._trying:
             self.trouble = ""
-            logger.warning("database: back after %.1f s", time.monotonic() - self._since)
+            away = round(time.monotonic() - self._since, 1)
+            logger.warning("database back", extra={"seconds": away})
 
     async def close(self) -> None:
         await self.once(self.disconnect)

@@ -17,6 +17,7 @@ from jobs.engine.held import HeldJobs
 from jobs.engine.leases import Leases
 from jobs.engine.records import Settlement
 from jobs.engine.store import Store
+from jobs.logs import words_of
 from jobs.models import JobStatus
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Outbox:
                 continue
             tries += bool(self._refused)
             if tries > LAST_TRIES:
-                logger.error("%d answers are not written: %s", len(self._waiting), self._refused)
+                logger.error("answers are not written", extra={"count": len(self._waiting)})
                 self._waiting.clear()
             else:
                 self._resting.clear()
@@ -157,10 +158,9 @@ class Outbox:
             self._held.seen(job_id)
             self._keep(job_id, settlements, REST_S)
             return
-        words = f"{type(error).__name__}: {error}".strip()
         if not self._refused:
-            logger.error("answers of job %s cannot be written: %s", job_id, words)
-        self._refused = words
+            logger.error("answers cannot be written", extra={"job": job_id, "error": error})
+        self._refused = words_of(error)  # what a database says may quote the answers
         self._keep(job_id, settlements, REFUSED_REST_S)
 
     def _keep(self, job_id: int, settlements: list[Settlement], rest: float) -> None:
@@ -183,7 +183,8 @@ class Outbox:
             await self._settle(job_id, settlements[:middle], [])
             return await self._settle(job_id, settlements[middle:], ended)
         (refused,) = settlements
-        logger.error("row %s of job %s cannot be stored: %s", refused.n, job_id, type(written))
+        told = {"job": job_id, "record": refused.n, "attempt": refused.number, "error": written}
+        logger.error("answer cannot be stored", extra=told)
         marked = [refused.without_what_was_answered()]
         return await self._database.unless_locked(
             self._store.settle, job_id, self._worker, marked, ended

@@ -63,18 +63,18 @@ class Pulse:
                 self._away = False
             except (DatabaseError, InterfaceError) as error:
                 if not self._away:  # said once
-                    logger.warning("pulse: %s", error)
+                    logger.warning("pulse missed", extra={"error": error})
                 self._away = True
                 connection.close()
             except Exception:
                 # A fault of ours; without a pulse the cluster would count as dead.
-                logger.exception("pulse")
+                logger.exception("pulse failed")
                 connection.close()
             self._stop.wait(EVERY_S)
         try:
             Worker.objects.filter(pk=self._worker).delete()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("pulse: %s", error)
+            logger.warning("cluster could not sign off", extra={"error": error})
         connection.close()
 
     def _beat(self, store: Store) -> None:

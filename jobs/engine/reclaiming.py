@@ -21,6 +21,7 @@ from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job, unlock
 from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect
 from jobs.engine.records import AttemptLine, Settlement
+from jobs.engine.telling import tell_failures, tell_parked
 from jobs.engine.writing import put_due, write_attempts
 from jobs.failures import FailureClass
 from jobs.models import AttemptOutcome, DueReason, Job, Purpose, RecordStatus, Replay
@@ -192,6 +193,7 @@ def _take_back(
             rows.append(_moved_row(job_id, record, deaths, parked, dialect.time(now)))
             if parked:
                 delta.failed += 1
+                tell_parked(job_id, record.n, deaths)
             else:
                 delta.pending += 1
                 due.append((job_id, record.n, dialect.time(now), DueReason.RETURNED.value))
@@ -218,6 +220,7 @@ def _take_back(
         if due:
             put_due(dialect, cursor, due)
         if settlements:
+            tell_failures("", settlements)
             write_attempts(dialect, cursor, "", settlements)
             for settlement in settlements:
                 assert settlement.attempt is not None

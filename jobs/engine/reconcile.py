@@ -108,11 +108,11 @@ def _look_after_leases(store: Store, last: datetime | None) -> bool:
     try:
         _reclaim(store, last)
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("no lease was looked at: %s", error)
+        logger.warning("no lease was looked at", extra={"error": error})
         store.disconnect()
         return False
     except Exception:
-        logger.exception("the reconciler's duty _reclaim failed")
+        logger.exception("duty failed", extra={"duty": "_reclaim"})
         store.disconnect()
     return True
 
@@ -134,7 +134,7 @@ def _do_duties(store: Store) -> bool:
         except Exception:
             # Also after a fault of ours the others are worth doing, and so is what the caller does
             # besides; this one has its next chance in seconds.
-            logger.exception("the reconciler's duty %s failed", duty.__name__)
+            logger.exception("duty failed", extra={"duty": duty.__name__})
             store.disconnect()
     return True
 
@@ -142,13 +142,13 @@ def _do_duties(store: Store) -> bool:
 def _reclaim(store: Store, last: datetime | None) -> None:
     now = store.clock.now()
     if last is not None and not -SWEEP_EVERY < now - last < OUTAGE:
-        logger.warning("no sweep since %s: all leases begin anew", last)
+        logger.warning("no sweep for long: all leases begin anew", extra={"since": last})
         begin_leases_anew(store.dialect, last, now)
         if last > now:
             _forget_times(now)
     moved = reclaim_expired(store.dialect, now)
     if moved:
-        logger.warning("took back %d records from workers that fell silent", moved)
+        logger.warning("took records back from silent workers", extra={"count": moved})
 
 
 def _forget_times(now: datetime) -> None:
@@ -217,7 +217,8 @@ def _put_back_due(store: Store) -> None:
                 ],
             )
             if cursor.rowcount:
-                logger.warning("job %s: %d due times were gone", job_id, cursor.rowcount)
+                told = {"job": job_id, "count": cursor.rowcount}
+                logger.warning("due times were gone", extra=told)
 
 
 def _resume_ingests(store: Store) -> None:

@@ -16,6 +16,7 @@ from jobs.engine.breakers import TROUBLE, Batch, Watch
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
 from jobs.engine.records import Settlement
+from jobs.engine.telling import tell_failures
 from jobs.engine.writing import write_attempts, write_due, write_records
 from jobs.failures import FailureClass
 from jobs.models import AttemptOutcome, DueReason, JobStatus, RecordStatus
@@ -54,6 +55,8 @@ def settle(
             book.add(settlement, settlement.attempt)
         for settlement in late:
             _settle_late(dialect, cursor, worker, settlement, delta, book)
+        if delta.failed or delta.in_doubt_attempts:
+            tell_failures(worker, current)
         pause = next((s.pause for s in current if s.pause is not None), None)
         if pause is not None and not detail:
             detail = next(s.message for s in current if s.pause is not None)

@@ -376,11 +376,11 @@ class Slice:
         except (DatabaseError, InterfaceError) as error:
             trouble = trouble_of(error)
             if trouble is Trouble.FAULT:
-                logger.exception("a claim for job %s", job_id)
+                logger.exception("claim failed", extra={"job": job_id})
             elif trouble is Trouble.LOCKED:
                 self.held_jobs.seen(job_id)
             else:
-                logger.warning("a claim for job %s failed: %s", job_id, error)
+                logger.warning("claim failed", extra={"job": job_id, "error": error})
             if trouble is Trouble.AWAY:
                 # If it was committed all the same, nobody knows what it holds: asked again, the next
                 # records would come, and these would wait for a lease that nobody lets go.
@@ -439,7 +439,7 @@ class Slice:
             )
         except DatabaseError:
             # A fault of ours. No longer renewed, the lease runs out.
-            logger.exception("cannot give back records of job %s", job_id)
+            logger.exception("cannot give back records", extra={"job": job_id})
             self.leases.strike_off(token, numbers)
 
     async def _give_back_doubtful(self, record: Claimed) -> None:
@@ -475,7 +475,7 @@ class Slice:
         lane.ended()
         if not call.cancelled() and (error := call.exception()) is not None:
             # A fault of ours. The call may have been made: back to pending, its attempt in doubt.
-            logger.error("record %s of job %s", record.n, record.job_id, exc_info=error)
+            logger.error("call failed by a fault of ours", exc_info=error, extra=_told_of(record))
             self._errand(self._give_back_doubtful(record))
         self._send()
 
@@ -514,6 +514,10 @@ class Slice:
                 rng=self.rng,
             )
         )
+
+
+def _told_of(record: Claimed) -> dict[str, int]:
+    return {"job": record.job_id, "record": record.n, "attempt": record.number}
 
 
 def _is_of(job_id: int, record: Claimed) -> bool:

@@ -64,7 +64,8 @@ def mend_stalls(store: Store) -> None:
             continue
         watch = Watch.load(job.watch)
         if stalled and not watch.stalled_at:
-            logger.error("job %s stands still since %s", job.pk, progress_of(job))
+            since = progress_of(job).isoformat()
+            logger.error("job stands still", extra={"job": job.pk, "since": since})
             queue.ring()
         if stalled is not bool(watch.stalled_at):
             _say(store, job.pk, now.timestamp() if stalled else 0.0)
@@ -104,7 +105,8 @@ def _mend(store: Store, job: Job, now: datetime) -> int:
     behind the cursor without a due time. Returns how many there were."""
     found = _orphans(store, job, now) + _undue(store, job, now)
     if found:
-        logger.warning("job %s stood still: %d records were out of reach", job.pk, found)
+        told = {"job": job.pk, "count": found}
+        logger.warning("job stood still: records were out of reach", extra=told)
         queue.ring()
     return found
 

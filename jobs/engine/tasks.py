@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import secrets
+import time
 
 import uvloop
 from django.conf import settings
@@ -28,11 +29,14 @@ logger = logging.getLogger(__name__)
 GC_YOUNGEST = 20_000
 
 
+@queue.task
 def run_slice(idle: float = Tuning().idle) -> None:
     """Work for all runnable jobs until there are none for `idle` seconds, or minutes have passed."""
     store = Store()
     store.sync_clock()
     worker = register_worker("slice", store)
+    began = time.monotonic()
+    logger.info("slice started", extra={"worker": worker})
     store.disconnect()  # the session has a thread of its own for the database
     parent = os.getppid()
 
@@ -70,7 +74,9 @@ def run_slice(idle: float = Tuning().idle) -> None:
             store.sign_off(worker)
         except (DatabaseError, InterfaceError) as error:
             # Its row is taken for a dead worker's, whose leases were all given back.
-            logger.warning("slice %s could not sign off: %s", worker, error)
+            logger.warning("slice could not sign off", extra={"worker": worker, "error": error})
+        seconds = round(time.monotonic() - began, 1)
+        logger.info("slice left", extra={"worker": worker, "seconds": seconds})
 
 
 def beat(store: Store) -> None:
@@ -85,6 +91,7 @@ def leave(store: Store) -> None:
         queue.ring()
 
 
+@queue.task
 def expand(job_id: int) -> None:
     """Make all records of a job; claims make them too when they are quicker."""
     store = Store()
@@ -92,6 +99,7 @@ def expand(job_id: int) -> None:
         pass
 
 
+@queue.task
 def cancel(job_id: int) -> None:
     """Cancel what is pending of a job that is being cancelled."""
     store = Store()
@@ -100,6 +108,7 @@ def cancel(job_id: int) -> None:
         pass
 
 
+@queue.task
 def apply_replay(replay_id: int) -> None:
     """Send the records of a replay back to pending."""
     store = Store()

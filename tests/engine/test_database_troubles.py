@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 from jobs.engine.database import TRIES_MORE, Database, Trouble, trouble_of
 from jobs.engine.records import Settlement
 from jobs.engine.store import Store
+from jobs.logs import words_of
 from jobs.models import JobStatus, Lease
 from tests.engine.build import MODEL, check_invariants, make_job
 from tests.engine.drive import run_slice
@@ -152,8 +153,8 @@ def test_it_says_that_its_writing_is_wrong_and_keeps_what_was_paid_for(
         calls = simulator.stats()["models"][MODEL]["calls"]
     job = check_invariants(job.pk)
     assert (job.status, job.succeeded, job.attempts, calls) == ("completed", 300, 300, 300)
-    (said,) = (r.getMessage() for r in caplog.records if "cannot be written" in r.getMessage())
-    assert "nothing" in said  # the column, in the database's words
+    (said,) = (r for r in caplog.records if "cannot be written" in r.getMessage())
+    assert "nothing" in words_of(said.__dict__["error"])  # the column, in the database's words
 
 
 def test_it_leaves_in_doubt_what_it_cannot_write_to_its_end(

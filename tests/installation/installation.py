@@ -39,6 +39,8 @@ class Installation:
             HTTPS="0",
             ALLOW_PRIVATE_ADDRESSES="1",
             LEASE_SECONDS=str(LEASE_S),
+            LOG_FORMAT="json",
+            ACCESS_LOG="1",
         )
         self.tree: Tree | None = None
         self.url = ""

@@ -1,6 +1,7 @@
 """A queue cluster: django-q2's own command, which also starts the queue for short tasks and gives a
 pulse that pages and `/readyz` judge the cluster by."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from django_q.management.commands.qcluster import Command as DjangoQCommand
 from jobs import queue
 from jobs.engine.pulse import Pulse
 from jobs.lifeline import end_with_parent, tied
+
+logger = logging.getLogger(__name__)
 
 
 class Command(DjangoQCommand):  # type: ignore[misc]
@@ -57,7 +60,7 @@ class Command(DjangoQCommand):  # type: ignore[misc]
 
     def _restart_short(self) -> None:
         if not queue.stopping.is_set():
-            self.stderr.write("the queue of short tasks ended; starting it again")
+            logger.warning("the queue of short tasks ended; starting it again")
             time.sleep(1)
             self._start_short()
 

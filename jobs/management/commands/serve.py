@@ -3,6 +3,7 @@
 With `--no-queue` it is the web server alone, for one machine of several.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ from jobs import queue
 from jobs.lifeline import end_with_parent
 from jobs.management.children import Child
 from jobs.management.readiness import listen, prepare
+
+logger = logging.getLogger(__name__)
 
 # A doorbell that nobody took for so long: the cluster is wedged, and is started anew.
 STALLED = timedelta(seconds=25)
@@ -86,18 +89,18 @@ class Command(BaseCommand):
             for child in (self.web, self.queue):
                 said = child.tend()
                 if said:
-                    self.stderr.write(said)
+                    logger.warning(said)
             if time.monotonic() - checked > CHECK_EVERY_S:
                 checked = time.monotonic()
                 if self.queue.age() > STALLED.total_seconds() and self._stalled():
-                    self.stderr.write("nobody takes the queue's messages")
+                    logger.error("nobody takes the queue's messages; starting the queue again")
                     self.queue.kill()
 
     def _stalled(self) -> bool:
         try:
             return queue.stalled(timezone.now() - STALLED, self.workers)
         except (DatabaseError, InterfaceError) as error:
-            self.stderr.write(f"database: {error}")
+            logger.warning("database away", extra={"error": error})
             return False
         finally:
             connection.close()
@@ -109,5 +112,5 @@ class Command(BaseCommand):
             child.terminate()
         for child in children:
             if not child.wait(deadline - time.monotonic()):
-                self.stderr.write(f"{child.name} did not end in time and is killed")
+                logger.warning(f"{child.name} did not end in time and is killed")
             child.kill()
