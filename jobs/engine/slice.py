@@ -60,7 +60,7 @@ class Tuning:
     tick: float = 0.5
     heartbeat: float = LEASE.total_seconds() / 7
     idle: float = 4.0  # with no job to work for, the slice leaves after so long
-    life: float = 240.0
+    life: float = 1200.0
     grace: float = 20.0  # for calls in flight, once told to stop
     buffer_at_most: int = 4_000  # unsettled results; above it nothing is claimed or sent
     watch: float = 0.2  # a call ends at most so long after its deadline

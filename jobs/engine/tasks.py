@@ -47,6 +47,10 @@ def run_slice(idle: float = Tuning().idle) -> None:
     gc.freeze()  # what is there by now stays
     gc.set_threshold(GC_YOUNGEST)
 
+    rng = random.Random(secrets.randbits(64))  # noqa: S311  spreads retries, no secret
+    # Slices that began together do not leave together.
+    life = settings.SLICE_SECONDS * rng.uniform(0.75, 1.0)
+
     async def session() -> None:
         transport = make_transport(
             settings.TRANSPORT,
@@ -58,8 +62,8 @@ def run_slice(idle: float = Tuning().idle) -> None:
                 worker=worker,
                 store=store,
                 transport=transport,
-                rng=random.Random(secrets.randbits(64)),  # noqa: S311  spreads retries, no secret
-                tuning=Tuning(life=settings.SLICE_SECONDS, idle=idle),
+                rng=rng,
+                tuning=Tuning(life=life, idle=idle),
                 told_to_stop=told_to_stop,
                 on_beat=lambda: beat(store),
                 on_leave=lambda: leave(store),
