@@ -15,7 +15,7 @@ from tests.simulation.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SEEDS = range(1, 55 if TEST_DB == "sqlite" else 7)
+SEEDS = range(1, 72 if TEST_DB == "sqlite" else 7)
 # A check that never fires is worth nothing: all of this happens in the histories above.
 REACHED = {
     *(f"{fault} {step}" for fault in Fault for step in STEPS),
