@@ -150,8 +150,8 @@ WORKERS = env.int("WORKERS", default=os.cpu_count() or 2)
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=20)
 # A slice leaves after SLICE_SECONDS; held up by long calls, at most two more of them and ten minutes
 # later. The queue's timeout lies well above that, and its retry above what a message can wait behind
-# others (retry > timeout * (1 + ceil((queue_limit + bulk) / 1))). A slice that leaves sends nothing for up
-# to 20 s, while its last calls end: of twenty minutes that is little, of four it was a twelfth.
+# others (retry > timeout * (1 + ceil((queue_limit + bulk) / 1))). A slice that leaves sends nothing for
+# up to 20 s, while its last calls end: of twenty minutes that is little, of four it was a twelfth.
 SLICE_SECONDS = env.int("SLICE_SECONDS", default=1200)
 _TASK_TIMEOUT = 3 * SLICE_SECONDS + 1200
 _QUEUE = {

@@ -46,7 +46,7 @@ def test_no_other_module_reads_the_environment_behind_the_settings() -> None:
 def test_the_readme_names_every_command_and_no_other() -> None:
     own = {path.stem for path in (ROOT / "jobs/management/commands").glob("[a-z]*.py")}
     listed = set(re.findall(r"^\| `([a-z_]+)", section("Commands"), re.MULTILINE))
-    assert listed - {"migrate", "createsuperuser", "check"} == own
+    assert listed - {"createsuperuser", "check"} == own
 
 
 def test_the_composition_hands_on_only_what_the_settings_know() -> None:
