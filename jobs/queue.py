@@ -12,7 +12,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from multiprocessing import parent_process
@@ -23,6 +24,7 @@ from typing import Any
 import django_q.cluster
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import Count, Min
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.queues import Queue
@@ -100,16 +102,26 @@ def capacity() -> int:
     return found or settings.WORKERS
 
 
-def depth() -> Mapping[str, Any]:
-    """Unread and taken messages by queue, for the workers page."""
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Messages of one queue, and for how many seconds the oldest of the unread ones has waited."""
+
+    unread: int
+    taken: int
+    age: float
+
+
+def depth() -> dict[str, Depth]:
     now = timezone.now()
-    return {
-        key: {
-            "unread": OrmQ.objects.filter(key=key, lock__lte=now).count(),
-            "taken": OrmQ.objects.filter(key=key, lock__gt=now).count(),
-        }
-        for key in (SLICES, SHORT)
-    }
+    found = {}
+    for key in (SLICES, SHORT):
+        # A message is put there unlocked, and locked into the future while somebody has it.
+        unread = OrmQ.objects.filter(key=key, lock__lte=now)
+        told = unread.aggregate(unread=Count("pk"), oldest=Min("lock"))
+        age = (now - told["oldest"]).total_seconds() if told["oldest"] else 0.0
+        taken = OrmQ.objects.filter(key=key, lock__gt=now).count()
+        found[key] = Depth(told["unread"], taken, round(age, 1))
+    return found
 
 
 def stalled(since: datetime, workers: int) -> bool:

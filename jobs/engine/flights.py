@@ -45,6 +45,10 @@ class Flights:
         self._flights: dict[asyncio.Task[None], Flight] = {}
         self._patience: dict[tuple[int, int | None], Patience] = {}
         self._ends: dict[int, float] = {}  # jobs being cancelled: monotonic
+        self._ended, self._counted = (
+            0,
+            (0, 0.0),
+        )  # calls; and of them when the rate was last asked for
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -72,7 +76,13 @@ class Flights:
         self._flights[call] = flight
 
     def remove(self, call: asyncio.Task[None]) -> Claimed:
+        self._ended += 1
         return self._flights.pop(call).record
+
+    def rate(self, now: float) -> float:
+        """Calls that ended each second since this was asked last."""
+        (ended, at), self._counted = self._counted, (self._ended, now)
+        return round((self._ended - ended) / (now - at), 1) if at and now > at else 0.0
 
     # --- the watch --------------------------------------------------------------------------
     def cancelled(self, jobs: Iterable[int], now: float) -> None:

@@ -293,6 +293,7 @@ class Slice:
         return {
             "jobs": {job: told["calls"] for job, told in calls.items()},
             "calls": calls,
+            "rate": self.calls.rate(now),
             "trouble": self.outbox.trouble,
             "limits": {f"{k[0]}:{k[1]}": lane.report(now) for k, lane in self.lanes.items()},
         }

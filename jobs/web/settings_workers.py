@@ -25,6 +25,7 @@ def _line(line: WorkerLine, jobs: dict[int, Job]) -> dict[str, object]:
         "alive": line.alive,
         "kind": _KINDS.get(worker.kind, worker.kind),
         "in_flight": worker.in_flight if line.alive else None,
+        "rate": detail.get("rate"),
         "processes": worker.detail.get("workers"),
         "jobs": [(jobs[pk], n) for pk, n in running.items() if pk in jobs],
         # Only how many: another team's job has no name here.
@@ -43,7 +44,7 @@ def workers(request: PageRequest) -> HttpResponseBase:
     context = {
         "lines": [_line(line, jobs) for line in found],
         "online": any(line.alive and line.worker.kind == "cluster" for line in found),
-        "queues": [(_QUEUES[key], states) for key, states in queue.depth().items()],
+        "queues": [(_QUEUES[key], depth) for key, depth in queue.depth().items()],
     }
     if request.htmx.target == "section#workers":
         return render(request, "settings/workers.html#workers", context)

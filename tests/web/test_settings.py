@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from jobs.engine.history import note
 from jobs.engine.limits import SharedState
@@ -256,9 +257,10 @@ def test_workers_are_told_with_heartbeat_version_and_what_they_run(work: Work) -
         template_version=own.template_version, connection=own.connection,
     )  # fmt: skip
     seen("cluster", 3, workers=2)
-    seen("slice", 4, jobs={str(own.pk): 4, str(other.pk): 9})
-    seen("slice", 400)
+    seen("slice", 4, jobs={str(own.pk): 4, str(other.pk): 9}, rate=17.5)
+    seen("slice", 400, rate=99.0)
     ring()
+    OrmQ.objects.update(lock=timezone.now() - timedelta(seconds=40))
     page = work.olivia.get("/settings/workers/")
     words = text(page)
     assert words.count("machine-7 :41") == 3
@@ -270,6 +272,10 @@ def test_workers_are_told_with_heartbeat_version_and_what_they_run(work: Work) -
     assert words.count("gone") == 1
     assert "0.1.0" in words
     assert "Slices 1 unread" in words
+    assert "Slices 40 s waits the oldest" in words
+    # What a dead process did last is over.
+    assert "17.5" in words
+    assert "99.0" not in words
     assert "No workers" not in words
     assert "2 workers" in words
 
