@@ -30,7 +30,7 @@ def migrate() -> None:
 
 
 def prepare(
-    *, rows: int, url: str, parameters: dict[str, Any] | None = None, name: str = "bench"
+    *, rows: int, url: str, max_in_flight: int | None = None, name: str = "bench"
 ) -> dict[str, Any]:
     """A team with a dataset of `rows` rows, a template, a priced connection, and a queued job."""
     team = Team.objects.create(name=f"{name} {Team.objects.count()}")
@@ -45,14 +45,16 @@ def prepare(
     version = TemplateVersion.objects.create(
         template=template, version=1, system=SYSTEM, user="{{ text }}", output_schema=SCHEMA
     )
-    made = Connection.objects.create(team=team, name=name, kind="simulator", base_url=url)
+    made = Connection.objects.create(
+        team=team, name=name, kind="simulator", base_url=url, max_in_flight=max_in_flight
+    )
     Price.objects.create(
         team=team, connection=made, model=MODEL, source="bench", effective_from="2020-01-01T00:00Z",
         input=150_000, cached_input=75_000, cache_write=150_000, output=600_000,
     )  # fmt: skip
     job = Job.objects.create(
         team=team, name=name, dataset=dataset, template_version=version, connection=made,
-        model=MODEL, total=rows, pending=rows, parameters={"max_tokens": 200, **(parameters or {})},
+        model=MODEL, total=rows, pending=rows, parameters={"max_tokens": 200},
     )  # fmt: skip
     return {"job": job.pk, "team": team.pk, "user": user.pk}
 

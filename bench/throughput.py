@@ -1,7 +1,6 @@
 """Rates and what belongs to them: slices against bare clients, with latency and without."""
 
 import time
-from typing import Any
 
 from bench.figures import Figure, median
 from bench.installation import KINDS, Installation, answer, run
@@ -21,9 +20,9 @@ def bare(client: str, url: str, calls: int, in_flight: int, processes: int = 1) 
 
 
 def durable(
-    place: Installation, url: str, rows: int, slices: int = 1, **parameters: Any
+    place: Installation, url: str, rows: int, slices: int = 1, max_in_flight: int | None = None
 ) -> dict[str, float]:
-    job = place.ask("prepare", rows=rows, url=url, parameters=parameters)["job"]
+    job = place.ask("prepare", rows=rows, url=url, max_in_flight=max_in_flight)["job"]
     started = [place.start("work") for _ in range(slices)]
     used = [answer(process) for process in started]
     ended = place.ask("outcome", job=job)
@@ -71,7 +70,7 @@ def with_latency(runs: int, scale: float) -> list[Figure]:
     """200 ms a call, 256 in flight; and what the end of the job takes."""
     rows = max(2_560, int(25_600 * scale))
     with Installation("postgresql") as place, SimulatorProcess(latency_ms=200) as simulator:
-        found = [durable(place, simulator.url, rows) for _ in range(runs)]
+        found = [durable(place, simulator.url, rows, max_in_flight=256) for _ in range(runs)]
     rate, ceiling = median([one["rate"] for one in found]), 256 / 0.2
     tail = max(one["tail"] - one["longest"] for one in found)
     return [
@@ -121,12 +120,12 @@ def two_slices(runs: int, scale: float) -> list[Figure]:
 
 def memory(runs: int, scale: float) -> list[Figure]:
     """A slice at its most in flight, over slow calls."""
-    rows = max(2_048, int(8_192 * scale))
+    rows = max(4_096, int(16_384 * scale))
     with Installation("postgresql") as place, SimulatorProcess(latency_ms=500) as simulator:
         peak = max(durable(place, simulator.url, rows)["peak_mb"] for _ in range(runs))
     return [
         Figure(
-            "peak memory of a slice at its most in flight",
+            "peak memory of a slice at 512 in flight, its most",
             f"{peak:.0f} MB",
             "",
             "≤ 250 MB",

@@ -14,7 +14,7 @@ from jobs.failures import POLICIES, Action, FailureClass
 from jobs.providers.types import Outcome
 
 # Calls one slice keeps in flight on a lane at most: beyond it, more processes serve better.
-CEILING = 256
+CEILING = 512
 # Records claimed ahead of sending: what leaves in this time (a claim waits for the settles before it),
 # and few enough to give back.
 AHEAD_S = 0.2

@@ -71,8 +71,8 @@ def test_it_keeps_to_tokens_and_learns_what_a_call_takes() -> None:
 
 def test_it_reaches_the_ceiling_at_once_where_there_is_no_limit() -> None:
     run = Run(Provider(0, latency=0.2, jitter=0.0), 1, 3.0).run()
-    # 8, 16, 32, 64, 128, 256: five round trips and the first tick.
-    assert run.most_in_flight == 256
+    # 8, 16, 32, 64, 128, 256, 512: six round trips and the first tick.
+    assert run.most_in_flight == 512
     assert sum(run.sent_by["0", s] for s in (2,)) > 1_000
 
 
