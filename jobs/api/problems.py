@@ -19,6 +19,7 @@ from ninja.errors import HttpError, ValidationError
 from jobs.api.naming import NotFoundAt
 from jobs.api.parsing import Malformed, UnsupportedType
 from jobs.errors import Conflict, FieldError, Invalid, NotAllowed, NotFound
+from jobs.troubles import RETRY_AFTER_S, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,11 @@ def install(api: NinjaAPI) -> None:
         known = _unreadable(error)
         if known is not None:
             return known
+        if is_passing(error):
+            words = "The database does not answer now, or somebody holds what was asked for."
+            answer = problem(503, f"{words} Try again in a moment.")
+            answer["Retry-After"] = str(RETRY_AFTER_S)
+            return answer
         told = {"method": request.method, "path": request.path, "status_code": 500}
         logger.error("request failed", exc_info=error, extra=told)
         return problem(500, "Something went wrong on our side; it was logged.")

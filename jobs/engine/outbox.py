@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 
 from django.db import DatabaseError, DataError, IntegrityError
 
-from jobs.engine.database import Database, Trouble, trouble_of
+from jobs.engine.database import Database
 from jobs.engine.held import HeldJobs
 from jobs.engine.leases import Leases
 from jobs.engine.records import Settlement
 from jobs.engine.store import Store
 from jobs.logs import words_of
 from jobs.models import JobStatus
+from jobs.troubles import Trouble, trouble_of
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from jobs.engine.claiming import LEASE
-from jobs.engine.database import Database, Trouble, trouble_of
+from jobs.engine.database import Database
 from jobs.engine.fairness import next_job
 from jobs.engine.flights import Flight, Flights
 from jobs.engine.held import HeldJobs
@@ -38,6 +38,7 @@ from jobs.failures import POLICIES, Action
 from jobs.models import JobStatus
 from jobs.providers.dialogue import ask
 from jobs.providers.transport import Transport
+from jobs.troubles import Trouble, trouble_of
 
 logger = logging.getLogger(__name__)
 

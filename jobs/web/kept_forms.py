@@ -38,15 +38,20 @@ def left_out(request: HttpRequest) -> list[str]:
     return list(dict.fromkeys(words for name, words in _NOT_KEPT.items() if name in named))
 
 
-def kept_form(request: HttpRequest) -> HttpResponse:
-    """The answer to a form without a session: a page that carries it over the log-in."""
+def typed(request: HttpRequest) -> list[tuple[str, str]]:
+    """What a page may carry of the form's fields."""
     skipped = _NOT_KEPT.keys() | _OURS
-    fields = [
+    return [
         (name, value)
         for name, values in request.POST.lists()
         if name not in skipped
         for value in values
     ]
+
+
+def kept_form(request: HttpRequest) -> HttpResponse:
+    """The answer to a form without a session: a page that carries it over the log-in."""
+    fields = typed(request)
     dropped = [name for name in _NOT_KEPT if request.POST.get(name) or name in request.FILES]
     dropped += request.POST.getlist(LEFT_OUT)
     context = {

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import pytest
 from django.db import DatabaseError, connection
 
-from jobs.engine.database import TRIES_MORE, Database, Trouble, trouble_of
+from jobs.engine.database import TRIES_MORE, Database
 from jobs.engine.records import Settlement
 from jobs.engine.store import Store
 from jobs.logs import words_of
 from jobs.models import JobStatus, Lease
+from jobs.troubles import Trouble, trouble_of
 from tests.engine.build import MODEL, check_invariants, make_job
 from tests.engine.drive import run_slice
 from tests.environment import TEST_DB
