@@ -222,6 +222,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=4 * 1024**3)
 
+ANSWERS_DAYS = env.int("ANSWERS_DAYS", default=0)  # raw requests and answers; 0: for ever
+
 METRICS_TOKEN = env("METRICS_TOKEN", default="")  # /metrics is open without one
 
 HTTPS = env.bool("HTTPS", default=True)

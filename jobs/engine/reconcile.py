@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
@@ -267,6 +268,8 @@ def _prune(store: Store) -> None:
         Throughput.objects.filter(at__lt=now - timedelta(days=2)).delete()
         IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
         remove_leftovers()
+        if settings.ANSWERS_DAYS:
+            queue.enqueue("jobs.engine.tasks.forget")
         return True
 
     _errand("prune", PRUNE_EVERY, store.clock.now, prune)

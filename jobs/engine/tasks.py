@@ -17,6 +17,7 @@ from jobs.engine.expanding import cancel_chunk, expand_chunk
 from jobs.engine.lane import CEILING
 from jobs.engine.reconcile import sweep_if_due
 from jobs.engine.replaying import replay_chunk
+from jobs.engine.retention import forget_bodies
 from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
 from jobs.engine.workers import register_worker
@@ -120,3 +121,11 @@ def apply_replay(replay_id: int) -> None:
     while not queue.stopping.is_set() and replay_chunk(store.dialect, replay_id, store.clock.now()):
         queue.ring()
     queue.ring()
+
+
+@queue.task
+def forget() -> None:
+    """Forget raw requests and answers of jobs that ended long ago."""
+    store = Store()
+    store.sync_clock()
+    forget_bodies(store.clock.now(), queue.stopping.is_set)
