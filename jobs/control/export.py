@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 from django.db.models import Count, QuerySet
 
-from jobs.control.export_formats import csv_file, jsonl_file, parquet_file
+from jobs.control.export_formats import csv_file, jsonl_file
 from jobs.control.lineage import Sent, sent_by_replay
 from jobs.models import Attempt, DatasetRow, Job, Record, RecordStatus, RowEdit
 from jobs.money import usd_string
@@ -95,6 +95,8 @@ def results_stream(
         return jsonl_file(lines)
     if form == "csv":
         return csv_file(lines, columns.names, mark=for_people)
+    from jobs.control.export_parquet import parquet_file  # 40 MB, for those who ask for it
+
     return parquet_file(lines, columns.names)
 
 

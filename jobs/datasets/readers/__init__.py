@@ -12,7 +12,6 @@ from jobs.datasets.readers.detection import detect
 from jobs.datasets.readers.encodings import ENCODINGS
 from jobs.datasets.readers.json_array import JsonArrayReader
 from jobs.datasets.readers.json_lines import JsonLinesReader
-from jobs.datasets.readers.parquet_rows import ParquetReader
 from jobs.datasets.readers.rows import (
     BadRow,
     Detected,
@@ -44,7 +43,6 @@ _READERS: dict[str, type[Reader]] = {
     "csv": CsvReader,
     "jsonl": JsonLinesReader,
     "json": JsonArrayReader,
-    "parquet": ParquetReader,
     "xlsx": XlsxReader,
 }
 
@@ -59,4 +57,13 @@ def read(
     `detected` has to come from `detect` for this very file: there archives are inspected before
     a parser that trusts them opens them.
     """
-    return _READERS[detected.format](path, detected, options, limits or Limits())
+    return _reader(detected.format)(path, detected, options, limits or Limits())
+
+
+def _reader(name: str) -> type[Reader]:
+    if name == "parquet":
+        # 40 MB of memory, that processes which never meet such a file do without.
+        from jobs.datasets.readers.parquet_rows import ParquetReader
+
+        return ParquetReader
+    return _READERS[name]
