@@ -3,6 +3,7 @@ PORT ?= 8000
 SIMULATOR_PORT ?= 8090
 DATA ?= data
 SEEDS ?= 1000
+ROUNDS ?= 10
 PYTHON ?= python3
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
@@ -38,9 +39,16 @@ test-postgresql: setup
 bench: setup  ## measure against bare clients in the same run; writes bench/latest.json
 	$(RUN) -m bench
 
-chaos: setup  ## break everything on purpose, in SEEDS= seeded histories of the engine
+# The faults of docs/guarantees.md that need real processes, files, sockets and databases.
+FAULTS := tests/installation tests/providers tests/datasets/test_interruptions.py \
+	tests/engine/test_database_troubles.py tests/engine/test_jobs_against_the_simulator.py
+
+chaos: setup  ## break everything on purpose: SEEDS= histories of the engine, ROUNDS= times all faults
 	TEST_DB=sqlite $(RUN) -m tests.simulation --seeds $(SEEDS)
 	TEST_DB=postgresql $(RUN) -m tests.simulation --seeds $$(( ($(SEEDS) + 9) / 10 ))
+	for round in $$(seq $(ROUNDS)); do \
+		TEST_DB=sqlite $(RUN) -m pytest $(FAULTS) && TEST_DB=postgresql $(RUN) -m pytest $(FAULTS) || exit 1; \
+	done
 
 lint: setup  ## check style and types
 	.venv/bin/ruff check .
