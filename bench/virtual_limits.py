@@ -57,6 +57,9 @@ class Run:
     changes: tuple[tuple[float, int], ...] = ()
     limits: Limits = field(default_factory=Limits)
     deaths: tuple[tuple[float, int], ...] = ()  # after seconds, slice
+    lulls: tuple[
+        tuple[float, float], ...
+    ] = ()  # from and until: nothing to send, as after a cancel
     teams: tuple[int, ...] = (1,)
     seed: int = 1
     tokens: tuple[int, int] = TOKENS  # what a call takes
@@ -87,6 +90,9 @@ class Run:
             self.at(self.now + n * TICK_S / self.slices * rng.uniform(0.3, 1.0), one.tick)
         for after, rpm in self.changes:
             self.at(BEGIN + after, partial(provider.change, rpm))
+        for _, until in self.lulls:
+            for one in lanes:
+                self.at(BEGIN + until, one.send)
         for after, n in self.deaths:
             self.at(BEGIN + after, lanes[n].die)
         while self._events and self._events[0][0] < BEGIN + self.seconds:
@@ -191,6 +197,10 @@ class _Slice:
         run.at(run.now + TICK_S * self.rng.uniform(0.98, 1.1), self.tick)
 
     def fill(self) -> None:
+        since = self.run.now - BEGIN
+        if any(begin <= since < end for begin, end in self.run.lulls):
+            self.lane.withdraw(lambda record: True)
+            return
         if len(self.lane.ready) > 8 and len(self.run.teams) == 1:
             return
         for team in self.run.teams:

@@ -253,6 +253,7 @@ class Lane:
         return Ask(
             want=max(0, self.want()),
             in_flight=self.in_flight,
+            waiting=bool(self.ready),
             input_tokens=permits.input_tokens,
             output_tokens=permits.output_tokens,
             input_tokens_each=self.input_tokens_each,

@@ -64,6 +64,7 @@ class Ask:
 
     want: int  # calls it could send until its next tick but one
     in_flight: int = 0
+    waiting: bool = False  # records wait to be sent
     input_tokens: float | None = None  # held
     output_tokens: float | None = None
     input_tokens_each: float = 0.0
@@ -134,16 +135,17 @@ def take(
         state.output_tokens, limits.output_tpm, elapsed, ask.output_tokens, ask.output_tokens_each,
         ask.want,
     )  # fmt: skip
-    granted = 0
+    state.grants = live
+    at_work = ask.waiting or ask.in_flight > 0 or ask.want > 0
+    share = 0
     if limits.max_in_flight is not None:
         free = limits.max_in_flight - sum(grant for grant, _ in live.values())
-        # Never below what is already in flight: those calls cannot be called back.
         target = max(1, limits.max_in_flight // (1 + len(live)))
-        granted = max(ask.in_flight, min(max(0, free), target))
-        permits.in_flight = granted
-    state.grants = live
-    if ask.want or ask.in_flight:
-        state.grants[slice_id] = (granted, now + GRANT_S)
+        # A share that stands nowhere would be given to others too.
+        permits.in_flight = share = min(max(0, free), target) if at_work else 0
+    if at_work:
+        # What is in flight cannot be called back, and is free for others only when it has ended.
+        state.grants[slice_id] = (max(ask.in_flight, share), now + GRANT_S)
     state.at = now
     return permits
 

@@ -357,7 +357,7 @@ class Slice:
                 record.team_id = plan.team_id
                 self._lane_of(plan).ready.append(record)
         for key, lane in list(self.lanes.items()):
-            if lane.permits is None:
+            if lane.permits is None or lane.permits.in_flight == 0:
                 await self._refresh_lane(key, lane)
 
     async def _claimed(self, job_id: int, limit: int, *, allow_suspect: bool) -> list[Claimed]:

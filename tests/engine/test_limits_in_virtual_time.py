@@ -57,6 +57,15 @@ def test_it_never_has_more_in_flight_than_configured() -> None:
     assert any("max in flight 32" in why for why in run.whys)
 
 
+def test_it_has_no_more_in_flight_after_a_lull() -> None:
+    """Jobs are cancelled and others launched: for a while slices have nothing to send."""
+    lulls = ((10.0, 10.4), (15.0, 16.1), (20.0, 22.0), (30.0, 33.0))
+    slow = Provider(0, latency=1.0)
+    run = Run(slow, 2, 60.0, limits=Limits(max_in_flight=16), lulls=lulls).run()
+    assert run.most_in_flight == 16
+    assert all(sum(run.sent_by[name, s] for name in "01") >= 12 for s in (14, 19, 26, 36, 50))
+
+
 def test_it_keeps_to_tokens_and_learns_what_a_call_takes() -> None:
     """The text is thought to take 30 tokens and takes 100; one of four slices dies on the way."""
     run = Run(
