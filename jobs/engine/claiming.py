@@ -126,10 +126,20 @@ def _ahead(
         return []
     query = (
         f"SELECT {_COLUMNS} FROM jobs_record r WHERE r.job_id = %s AND r.status = 0 "
-        "AND r.n > %s ORDER BY r.n LIMIT %s"
+        "AND r.n > %s {} ORDER BY r.n LIMIT %s"
     )
+    # Mostly they are simply the next numbers, and of a sample they are not far. Asked without an end,
+    # a server that has not yet counted the rows of a new job takes them for a handful, and reads and
+    # sorts all of them each time.
+    for wide in (1, 32, 1024):
+        upto = state.cursor + wide * limit
+        cursor.execute(query.format("AND r.n <= %s"), [state.id, state.cursor, upto, limit])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        if len(rows) == limit:
+            return rows
+    query = query.format("")
     cursor.execute(query, [state.id, state.cursor, limit])
-    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    rows = cursor.fetchall()
     if not rows:
         made = expand_locked(dialect, cursor, state.id, RecordStatus.PENDING)
         if made:
