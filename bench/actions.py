@@ -1,27 +1,37 @@
 """The steps of the benchmarks, each in a process of its own; see `bench.inside`."""
 
+import statistics
+import time
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
 from bench.data import MODEL, SCHEMA, SYSTEM, text_of
 from bench.measuring import measured
 from jobs.engine import tasks
+from jobs.engine.records import AttemptLine, Claimed, Settlement
+from jobs.engine.store import Store
 from jobs.models import (
     Attempt,
+    AttemptOutcome,
     Connection,
     Dataset,
     Job,
+    Lease,
     Membership,
     Price,
     PromptTemplate,
+    Purpose,
     Record,
+    RecordStatus,
     Role,
     Team,
     TemplateVersion,
 )
+from jobs.providers.types import Usage
 
 
 def migrate() -> None:
@@ -81,6 +91,65 @@ def work(*, idle: float = 0.5) -> dict[str, Any]:
     with measured() as used:
         tasks.run_slice(idle=idle)
     return used
+
+
+def expand(*, job: int) -> None:
+    """All records of a job, as its launch makes them."""
+    tasks.expand(job)
+
+
+def claim(*, job: int) -> None:
+    """All records of a job, in batches as a slice takes them; nothing is sent."""
+    store = Store()
+    store.sync_clock()
+    while store.claim(job, "bench", 256, lambda record: None, allow_suspect=False):
+        pass
+
+
+def held(*, job: int, sizes: list[int], times: int = 40) -> dict[str, dict[str, float]]:
+    """Seconds (median) for which a job's row is locked to claim and to settle so many records."""
+    store = Store()
+    store.sync_clock()
+    connection_id = Job.objects.values_list("connection_id", flat=True).get(pk=job)
+    version_id = Job.objects.values_list("template_version_id", flat=True).get(pk=job)
+    found: dict[str, dict[str, float]] = {"claim": {}, "settle": {}}
+    for size in sizes:
+        took: dict[str, list[float]] = {"claim": [], "settle": []}
+        for _ in range(times):
+            began = time.perf_counter()
+            records = store.claim(job, "bench", size, lambda record: None, allow_suspect=False)
+            claimed = time.perf_counter()
+            settled = [_answered(record, connection_id, version_id) for record in records]
+            ready = time.perf_counter()
+            store.settle(job, "bench", settled, [records[0].lease])
+            took["claim"].append(claimed - began)
+            took["settle"].append(time.perf_counter() - ready)
+        for name, seconds in took.items():
+            found[name][str(size)] = statistics.median(seconds)
+    return found
+
+
+def _answered(record: Claimed, connection_id: int, version_id: int) -> Settlement:
+    usage = '{"prompt_tokens":60,"completion_tokens":12,"total_tokens":72}'
+    line = AttemptLine(
+        outcome=AttemptOutcome.ACCEPTED, purpose=Purpose.FIRST, generation=0, replay_id=None,
+        template_version_id=version_id, connection_id=connection_id, model=MODEL,
+        model_returned=MODEL, started_at=timezone.now(), waited_ms=1, took_ms=1, http_status=200,
+        provider_request_id="req_0123456789abcdef", failure_class="", message="",
+        retry_after_ms=None, usage=Usage(input_tokens=60, output_tokens=12, raw=usage),
+        price_id=1, cost=16_200_000, charged=True,
+    )  # fmt: skip
+    return Settlement(
+        job_id=record.job_id, n=record.n, lease=record.lease, number=record.number,
+        status=RecordStatus.SUCCEEDED, reserved=0, uses_try=True, model=MODEL,
+        output='{"label":"late","score":3}', attempt=line,
+    )  # fmt: skip
+
+
+def forget(*, job: int) -> None:
+    """Take a job out of every slice's sight."""
+    Lease.objects.filter(job_id=job).delete()
+    Job.objects.filter(pk=job).update(status="cancelled")
 
 
 def outcome(*, job: int) -> dict[str, Any]:
