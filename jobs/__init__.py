@@ -13,7 +13,7 @@
 11. An answer that comes after its lease was lost is a line in the ledger, never a second result.
 12. A killed worker's leases run out; `engine.reconcile` takes its records back, their calls in doubt.
 13. When no record is pending or running the job ends, and its status says how.
-14. `control.replays` sends failed records back to pending, as they were or changed; old attempts stay.
+14. `control.replays` sends failed or chosen records back to pending; old attempts stay, and results too.
 15. `control.export` streams each row once, with its result and where it came from.
 
 `docs/life-of-a-record.md` tells it at length, `docs/state-machines.md` draws it.

@@ -15,7 +15,7 @@ from jobs.api.payloads import JobIn, Number, OverridesIn, ReplayIn, one_of
 from jobs.api.shapes import attempt_shape, failure_shape, job_shape, record_shape
 from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.export import FORMATS, INCLUDES, results_stream
-from jobs.control.filters import RECORD_STATUSES, TABS, JobFilter, RecordFilter
+from jobs.control.filters import RECORD_STATUSES, REPLAYED, TABS, JobFilter, RecordFilter
 from jobs.control.launch import LaunchSpec, job_launch
 from jobs.control.lineage import sent_by_replay
 from jobs.control.replays import Overrides, replay_create
@@ -164,7 +164,7 @@ def records(
         record_shape(
             record,
             inputs[record.n],
-            sent[record.replay_id].structured,
+            sent[record.result_replay_id].structured,
             calls.get(record.n, NO_CALLS),
         )
         for record in page.records
@@ -185,9 +185,10 @@ def record(request: HttpRequest, job_id: str, row: Number) -> Any:
     view = record_view(job, row)
     if view is None:
         raise NotFound(f"The job has no row {row}.")
-    structured = sent_by_replay(job)[view.record.replay_id].structured
+    structured = sent_by_replay(job)[view.record.result_replay_id].structured
     calls = calls_of(job, [view.record]).get(row, NO_CALLS)
-    shape = record_shape(view.record, view.values, structured, calls)
+    values = inputs_of(job, [view.record])[row]
+    shape = record_shape(view.record, values, structured, calls)
     shape["attempts"] = [attempt_shape(attempt, view.request) for attempt in view.attempts]
     shape["prompt"] = {"system": view.system, "user": view.user, "error": view.prompt_fault or None}
     return shape
@@ -209,15 +210,18 @@ def failures(request: HttpRequest, job_id: str) -> Any:
     "/{job_id}/replay",
     operation_id="job_replay",
     response={201: ReplayOut},
-    summary="Replay failed records",
+    summary="Replay failed or chosen records",
 )
 @idempotent
 def replay(request: HttpRequest, job_id: str, payload: ReplayIn) -> Any:
-    """All failed records that match; as they were, or with overrides and edited rows."""
+    """All failed records that match, or also those that succeeded; as they were, or with overrides and
+    edited rows."""
     actor = actor_for(request, Action.RECORD_REPLAY)
     job = job_for(actor, job_id)
     if payload.failure_class and payload.failure_class not in set(FailureClass):
         raise Invalid.field("failure_class", f"One of {', '.join(FailureClass)}")
+    if payload.status not in REPLAYED:
+        raise Invalid.field("status", f"One of {', '.join(REPLAYED)}")
     if payload.rows is not None and not payload.rows:
         raise Invalid.field("rows", "Name at least one row, or leave it out for all")
     narrowed = payload.failure_class or payload.fingerprint
@@ -225,6 +229,7 @@ def replay(request: HttpRequest, job_id: str, payload: ReplayIn) -> Any:
         failure_class=payload.failure_class,
         fingerprint=payload.fingerprint,
         rows=tuple(payload.rows or (() if narrowed else sorted(payload.edits))),
+        replayed=payload.status,
     )
     made, _ = replay_create(
         actor=actor,

@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from jobs.control.filters import REPLAYED
+
 # A row or version number: what a column holds.
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -136,8 +138,12 @@ class OverridesIn(Payload):
 
 class ReplayIn(Payload):
     """Of failed records those that match; named rows; or, with neither, those that are edited or
-    else all. `edits` lay values over columns of a row, for this job alone."""
+    else all. `edits` lay values over columns of a row, for this job alone.
 
+    `status` says which of them: `failed`, unless those that `succeeded` or `all` of both are to be sent
+    and paid again. Their results stay until others are accepted in their place."""
+
+    status: Annotated[str, one_of(*REPLAYED)] = "failed"
     failure_class: str = ""
     fingerprint: str = ""
     rows: list[Number] | None = None

@@ -14,7 +14,7 @@ import orjson
 from django.db.models import Count, QuerySet
 
 from jobs.control.export_formats import csv_file, jsonl_file
-from jobs.control.lineage import Sent, sent_by_replay
+from jobs.control.lineage import Sent, edited_rows, sent_by_replay
 from jobs.models import Attempt, DatasetRow, Job, Record, RecordStatus, RowEdit
 from jobs.money import usd_string
 from jobs.written import read_row
@@ -36,7 +36,7 @@ PROVENANCE = (
 MAX_CHUNK, FIRST_CHUNK = 2_000, 50
 CHUNK_BYTES = 4 * 1024 * 1024
 _RECORD = ("n", "status", "model", "cost", "finished_at", "failure_class", "message", "output",
-           "replay_id")  # fmt: skip
+           "replay_id", "kept_from")  # fmt: skip
 # Plain numbers for the loop over a million rows.
 _LABELS = {status.value: status.label for status in RecordStatus}
 _SUCCEEDED, _FAILED = RecordStatus.SUCCEEDED.value, RecordStatus.FAILED.value
@@ -84,7 +84,8 @@ def _free(name: str, prefix: str, taken: set[str]) -> str:
 def results_stream(
     job: Job, form: Format, include: Include, *, for_people: bool = False
 ) -> Iterator[bytes]:
-    """The file in pieces. While the job runs it holds what is settled so far.
+    """The file in pieces. While the job runs it holds what is settled so far; a row that succeeded and
+    is sent again is in it with the result it has, until another is accepted.
 
     `for_people`: a CSV begins with the mark without which Excel reads it in the local code page;
     programs would take the mark for a part of the first column's name.
@@ -103,7 +104,7 @@ def results_stream(
 def _records(job: Job, include: Include) -> QuerySet[Record]:
     records = Record.objects.filter(job_id=job.pk).order_by("n")
     if include == "succeeded":
-        return records.filter(status=RecordStatus.SUCCEEDED)
+        return records.filter(output__isnull=False)
     if include == "failed":
         return records.filter(failure_class__isnull=False, status=RecordStatus.FAILED)
     return records
@@ -120,11 +121,19 @@ def _lines(job: Job, columns: Columns, include: Include) -> Iterator[list[Line]]
         last = numbers[-1]
         if not {record[8] for record in chunk} <= sent.keys():
             sent, edited = sent_by_replay(job), True  # a replay began after this file did
-        inputs = _inputs(job, numbers, edited)
+        inputs = _inputs(job, numbers)
+        if edited:
+            replays = {record[0]: _came_from(record[8], record[9]) for record in chunk}
+            inputs |= edited_rows(job, replays, _among(numbers))
         calls = _calls(job, numbers)
         yield [_line(columns, record, inputs[record[0]], calls, sent) for record in chunk]
         held = sum(map(len, inputs.values())) + sum(len(record[7] or "") for record in chunk)
         size = min(MAX_CHUNK, 2 * size, max(1, size * CHUNK_BYTES // max(1, held)))
+
+
+def _came_from(replay_id: int | None, kept_from: int | None) -> int | None:
+    """As `Record.result_replay_id`, without a record."""
+    return replay_id if kept_from is None else kept_from or None
 
 
 def _among(numbers: Sequence[int]) -> dict[str, Any]:
@@ -134,13 +143,9 @@ def _among(numbers: Sequence[int]) -> dict[str, Any]:
     return {"n__in": list(numbers)}
 
 
-def _inputs(job: Job, numbers: Sequence[int], edited: bool) -> dict[int, str]:
+def _inputs(job: Job, numbers: Sequence[int]) -> dict[int, str]:
     rows = DatasetRow.objects.filter(dataset_id=job.dataset_id, **_among(numbers))
-    inputs = dict(rows.values_list("n", "data"))
-    if edited:
-        edits = RowEdit.objects.filter(job=job, **_among(numbers)).order_by("id")
-        inputs.update(edits.values_list("n", "data"))
-    return inputs
+    return dict(rows.values_list("n", "data"))
 
 
 def _calls(job: Job, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -156,11 +161,12 @@ def _line(
     calls: dict[int, tuple[int, int]],
     sent: dict[int | None, Sent],
 ) -> Line:
-    n, status, model, cost, finished_at, failure_class, message, output, replay_id = record
+    n, status, model, cost, finished_at, failure_class, message, output, replay_id, kept = record
     given = read_row(data).get
     line: Line = {column: given(name) for name, column in columns.input.items()}
-    by = sent[replay_id]
-    if output is not None and status == _SUCCEEDED:
+    by = sent[_came_from(replay_id, kept)]
+    if output is not None:
+        status = _SUCCEEDED  # also where a replay has sent it again, and not brought another yet
         # An answer was validated before it was stored.
         answered = (orjson.loads(output) if by.structured else {"output": output}).get
         for key, name in columns.output.items():

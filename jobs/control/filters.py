@@ -22,6 +22,13 @@ TABS = {
 }
 WITH_FAILURES = Q(failed__gt=0) | Q(status=JobStatus.FAILED)
 RECORD_STATUSES = {status.label: status for status in RecordStatus}
+# Which records a replay sends of those that match. What succeeded is sent, and paid, again only where
+# that is said.
+REPLAYED = {
+    "failed": (RecordStatus.FAILED,),
+    "succeeded": (RecordStatus.SUCCEEDED,),
+    "all": (RecordStatus.FAILED, RecordStatus.SUCCEEDED),
+}
 # A search without an index looks at so many records at most, as many as fit into a tenth of a second;
 # the page says so.
 SEARCH_ROWS = 12_000
@@ -114,6 +121,7 @@ class RecordFilter:
     text: str = ""
     replay: str = ""
     rows: tuple[int, ...] = field(default_factory=tuple)
+    replayed: str = "failed"  # of REPLAYED; heeded by replays alone
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "RecordFilter":
@@ -151,7 +159,7 @@ class RecordFilter:
         return records
 
     def as_dict(self) -> dict[str, Any]:
-        """What a replay stores of it: only what narrows among failed records."""
+        """What a replay stores of it."""
         kept: dict[str, Any] = {}
         if self.failure_class:
             kept["failure_class"] = self.failure_class
@@ -159,4 +167,6 @@ class RecordFilter:
             kept["fingerprint"] = self.fingerprint
         if self.rows:
             kept["rows"] = list(self.rows)
+        if self.replayed != "failed":
+            kept["status"] = self.replayed
         return kept

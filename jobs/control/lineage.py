@@ -1,8 +1,11 @@
-"""With which template version a record was last sent: the job's own, or that of its replay."""
+"""What a record's result was made with: the template version, the job's own or that of a replay, and the
+row as it stood then."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from jobs.models import Job, Replay, TemplateVersion
+from jobs.models import Job, Replay, RowEdit, TemplateVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +22,23 @@ class Sent:
 
 
 def sent_by_replay(job: Job) -> dict[int | None, Sent]:
-    """By `Record.replay_id`; None for records that were never replayed."""
+    """By `Record.result_replay_id`; None for what the first run brought."""
     found: dict[int | None, Sent] = {None: Sent(job.template_version, None)}
     for replay in Replay.objects.filter(job=job).select_related("template_version"):
         version = replay.template_version or job.template_version
         found[replay.pk] = Sent(version, replay.public_id)
+    return found
+
+
+def edited_rows(
+    job: Job, replays: Mapping[int, int | None], among: Mapping[str, Any]
+) -> dict[int, str]:
+    """Of these rows the newest edit, as JSON text, up to the replay that `replays` names for each
+    (`Record.result_replay_id`): what was sent then. One that is still to be applied, or came to nothing
+    beside a result that is kept, is not what that result was made of."""
+    edits = RowEdit.objects.filter(job=job, **among).order_by("id")
+    found: dict[int, str] = {}
+    for n, replay_id, data in edits.values_list("n", "replay_id", "data"):
+        if replay_id <= (replays.get(n) or 0):
+            found[n] = data
     return found

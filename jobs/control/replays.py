@@ -1,4 +1,4 @@
-"""Replays: failed records of a job sent again, as they were or with changes."""
+"""Replays: failed or chosen records of a job sent again, as they were or with changes."""
 
 import logging
 import secrets
@@ -11,7 +11,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from jobs import queue
-from jobs.control.filters import RecordFilter
+from jobs.control.filters import REPLAYED, RecordFilter
 from jobs.control.parameters import check_parameters
 from jobs.costs.pricing import resolve_price, value
 from jobs.datasets.selectors import row_values
@@ -57,17 +57,32 @@ class ReplayPreview:
     price of what was chosen instead, times the records; None where that cannot be told."""
 
     records: int
-    skipped: int  # chosen, but not failed (any more)
+    succeeded: int  # of them: sent and paid again
+    skipped: int  # chosen, but not failed (any more), or whatever else is to be sent
     expected_cost: int | None
 
 
 def _matching(job: Job, chosen: RecordFilter) -> Any:
-    records = Record.objects.filter(
-        job_id=job.pk, failure_class__isnull=False, status=RecordStatus.FAILED
-    )
+    records = Record.objects.filter(job_id=job.pk, status__in=REPLAYED[chosen.replayed])
+    if chosen.replayed == "failed":
+        records = records.filter(failure_class__isnull=False)  # names the partial index
     return RecordFilter(
         failure_class=chosen.failure_class, fingerprint=chosen.fingerprint, rows=chosen.rows
     ).apply(records)
+
+
+def _count(job: Job, chosen: RecordFilter) -> tuple[int, int]:
+    """The records a replay would send now, and how many of them succeeded. Without an index, those are
+    counted one by one only where rows are named."""
+    if chosen.replayed == "failed" or chosen.failure_class or chosen.fingerprint:
+        return _matching(job, chosen).count(), 0
+    if not chosen.rows:
+        failed = job.failed if chosen.replayed == "all" else 0
+        return job.succeeded + failed, job.succeeded
+    found = _matching(job, chosen).aggregate(
+        records=Count("n"), succeeded=Count("n", filter=Q(status=RecordStatus.SUCCEEDED))
+    )
+    return found["records"], found["succeeded"]
 
 
 def replay_preview(
@@ -75,10 +90,10 @@ def replay_preview(
 ) -> ReplayPreview:
     """What a replay would touch, without touching it."""
     actor.require(Action.RECORD_REPLAY)
-    count = _matching(job, chosen).count()
+    count, succeeded = _count(job, chosen)
     each = _cost_each(job, overrides)
     cost = None if each is None else each * count
-    return ReplayPreview(count, max(0, len(chosen.rows) - count), cost)
+    return ReplayPreview(count, succeeded, max(0, len(chosen.rows) - count), cost)
 
 
 def _cost_each(job: Job, overrides: Overrides) -> int | None:
@@ -106,7 +121,8 @@ def replay_create(
     overrides: Overrides,
     edits: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> tuple[Replay, bool]:
-    """Send matching failed records again; the same key gives the same replay again.
+    """Send matching records again, failed ones unless said otherwise; the same key gives the same replay
+    again. What succeeded keeps its result until another is accepted.
 
     O(1) in the records: they go back to pending in the background. Raises Invalid, and Conflict where
     the job does not permit it or nothing matches.
@@ -134,9 +150,10 @@ def replay_create(
             known = None if rows else _under_way(job, chosen, overrides, parameters)
             if known is not None:
                 return known, False
-            asked = _matching(job, chosen).count()
+            asked, succeeded = _count(locked, chosen)
             if asked == 0:
-                raise Conflict("No failed record matches (any more): there is nothing to replay.")
+                which = "failed record" if chosen.replayed == "failed" else "record"
+                raise Conflict(f"No {which} matches (any more): there is nothing to replay.")
             _refuse_idle_edits(job, chosen, rows)
             replay = Replay.objects.create(
                 job=job,
@@ -163,12 +180,13 @@ def replay_create(
                 excused_failed=F("failed"),
                 watch={},
             )
-            record(actor, "job.replay", job, replay=replay.public_id, records=asked)
+            told = {"succeeded": succeeded} if succeeded else {}
+            record(actor, "job.replay", job, replay=replay.public_id, records=asked, **told)
             queue.enqueue("jobs.engine.tasks.apply_replay", replay.pk)
     except IntegrityError:
         return Replay.objects.get(job=job, key=key), False
     told = {"job": job.pk, "replay": replay.pk, "count": asked}
-    logger.info("failed records are replayed", extra=told)
+    logger.info("records are replayed", extra=told)
     return replay, True
 
 
@@ -225,7 +243,8 @@ def _refuse_idle_edits(job: Job, chosen: RecordFilter, rows: Mapping[int, str]) 
     sent = set(_matching(job, chosen).filter(n__in=list(rows)).values_list("n", flat=True))
     idle = sorted(set(rows) - sent)
     if idle:
-        words = "This row is not among the failed records that are replayed"
+        which = "failed records" if chosen.replayed == "failed" else "records"
+        words = f"This row is not among the {which} that are replayed"
         raise Invalid([FieldError(("edits", str(n)), words) for n in idle])
 
 
@@ -234,8 +253,9 @@ class ReplayProgress:
     """What became of the records a replay sent."""
 
     sent: int
-    skipped: int  # matched when it was asked for, but no longer failed when their turn came
+    skipped: int  # matched when it was asked for, but no longer when their turn came
     succeeded: int
+    kept: int  # had succeeded before; this replay brought nothing, and the former result stays
     failed: int
     cancelled: int
     open: int
@@ -251,7 +271,8 @@ def replay_progress(replay: Replay) -> ReplayProgress:
     found = Record.objects.filter(
         job_id=replay.job_id, n__lte=replay.applied_to, replay_id=replay.pk
     ).aggregate(
-        succeeded=Count("n", filter=Q(status=RecordStatus.SUCCEEDED)),
+        succeeded=Count("n", filter=Q(status=RecordStatus.SUCCEEDED, kept_from__isnull=True)),
+        kept=Count("n", filter=Q(status=RecordStatus.SUCCEEDED, kept_from__isnull=False)),
         failed=Count("n", filter=Q(status=RecordStatus.FAILED)),
         cancelled=Count("n", filter=Q(status=RecordStatus.CANCELLED)),
         open=Count("n", filter=Q(status__in=(RecordStatus.PENDING, RecordStatus.RUNNING))),

@@ -11,12 +11,14 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from jobs.control.filters import (
+    REPLAYED,
     SEARCH_ROWS,
     TABS,
     WITH_FAILURES,
     JobFilter,
     RecordFilter,
 )
+from jobs.control.lineage import edited_rows
 from jobs.control.waits import Waits, end_of_waiting, waits_of
 from jobs.datasets.selectors import original_values, row_values
 from jobs.engine.plan import CannotRun, make_plan
@@ -32,7 +34,6 @@ from jobs.models import (
     LimitState,
     Record,
     Replay,
-    RowEdit,
     Team,
     Throughput,
     Worker,
@@ -248,7 +249,7 @@ def record_page(job: Job, chosen: RecordFilter, after: int = 0, limit: int = PAG
         batch = list(records.filter(n__gt=last)[:2_000])
         if not batch:
             return RecordPage(found, None, looked)
-        inputs = _inputs(job, [record.n for record in batch])
+        inputs = _inputs(job, batch)
         for record in batch:
             last, looked = record.n, looked + 1
             haystack = f"{record.output or ''} {record.message or ''} {inputs.get(record.n, '')}"
@@ -259,23 +260,26 @@ def record_page(job: Job, chosen: RecordFilter, after: int = 0, limit: int = PAG
     return RecordPage(found, last, looked)
 
 
-def _inputs(job: Job, numbers: Sequence[int]) -> dict[int, str]:
-    rows = DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=list(numbers))
-    edits = RowEdit.objects.filter(job=job, n__in=list(numbers)).order_by("id")
-    return {**dict(rows.values_list("n", "data")), **dict(edits.values_list("n", "data"))}
+def _inputs(job: Job, records: Sequence[Record]) -> dict[int, str]:
+    numbers = [record.n for record in records]
+    rows = DatasetRow.objects.filter(dataset_id=job.dataset_id, n__in=numbers)
+    replays = {record.n: record.result_replay_id for record in records}
+    return {**dict(rows.values_list("n", "data")), **edited_rows(job, replays, {"n__in": numbers})}
 
 
 def inputs_of(job: Job, records: Sequence[Record]) -> dict[int, dict[str, Any]]:
-    """The rows of a page of records as they were last sent, by n."""
-    return {n: read_row(data) for n, data in _inputs(job, [r.n for r in records]).items()}
+    """The rows of a page of records as they were last sent, by n; beside a result that is kept from
+    before, as it was made of them."""
+    return {n: read_row(data) for n, data in _inputs(job, records).items()}
 
 
 def being_replayed(job: Job, record: Record) -> bool:
-    """Whether a replay that is still being applied will put this failed record back to pending."""
+    """Whether a replay that is still being applied will put this record back to pending."""
     coming = Replay.objects.filter(job=job, applied_at__isnull=True, applied_to__lt=record.n)
     for found in coming.values_list("filter", flat=True):
         names = ("failure_class", "fingerprint")
         same = all(found.get(name) in (None, getattr(record, name)) for name in names)
+        same = same and record.status in REPLAYED[found.get("status", "failed")]
         if same and record.n in found.get("rows", (record.n,)):
             return True
     return False

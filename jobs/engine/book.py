@@ -101,6 +101,11 @@ class Book:
         sums["in_doubt_cost"] -= cost or 0
         sums["unpriced_calls"] -= cost is None
 
+    def supersede(self, key: tuple[int, int, str, str], cost: int) -> None:
+        """An accepted call of that version, connection, model and day has lost its place."""
+        self.rollups[key]["accepted"] -= 1
+        self.rollups[key]["wasted_cost"] += cost
+
     def write(self, dialect: Dialect, cursor: Writer) -> None:
         rows = [
             (self.job_id, *key, self.team_id, *(sums[name] for name in _ROLLUP_SUMS))

@@ -37,6 +37,7 @@ class Batch:
     calls: int = 0  # but for those that the provider had no time for
     answered: int = 0  # the provider said something other than that it is in trouble
     trouble: int = 0
+    kept: int = 0  # rows that brought nothing and keep the result they had: failed, to a breaker
 
     def add(self, failure: FailureClass | None) -> None:
         waits = failure is not None and POLICIES[failure].action is Action.WAIT
@@ -57,6 +58,7 @@ class Watch:
     spent: list[list[float]] = field(
         default_factory=list
     )  # since when, pico-USD; where it is limited
+    kept: int = 0  # rows that a replay sent for nothing, and that kept the result they had
     settled_at: float = 0.0
     stalled_at: float = 0.0  # see jobs.engine.stalls
 
@@ -77,8 +79,9 @@ class Watch:
         if not self.recent or self.recent[-1][0] + self.recent[-1][1] >= WINDOW_CHUNK:
             self.recent.append([0, 0, 0])
         last = self.recent[-1]
-        last[0] += succeeded
-        last[1] += failed
+        self.kept += batch.kept
+        last[0] += succeeded - batch.kept
+        last[1] += failed + batch.kept
         last[2] += batch.calls
         while _rows(self.recent[1:]) >= WINDOW_ROWS:
             del self.recent[0]

@@ -141,22 +141,28 @@ def apply_delta(
     open_rows = before.pending + delta.pending + before.running + delta.running
     if not status.is_terminal and open_rows == 0 and not _replay_open(before.id):
         cancelled = before.cancelled + delta.cancelled
-        status = finished_status(status=before.status, failed=failed, cancelled=cancelled)
+        status = finished_status(
+            status=before.status,
+            failed=failed,
+            cancelled=cancelled,
+            replayed=status is JobStatus.CANCELLING and _was_replayed(before.id),
+        )
         reason, detail = StatusReason.NONE, ""
         sets.append("finished_at = %s")
         parameters.append(dialect.time(now))
     elif status.is_runnable and pause is not None:
         status, reason = JobStatus.PAUSED, pause
     elif status.is_runnable and failure_rate_exceeded(
-        succeeded=succeeded,
-        failed=failed,
+        succeeded=succeeded - watch.kept,
+        failed=failed + watch.kept,
         excused_succeeded=before.excused_succeeded,
         excused_failed=before.excused_failed,
         tolerated=before.tolerated,
     ):
         status, reason = JobStatus.PAUSED, StatusReason.FAILURE_RATE
         detail = (
-            f"{failed:,} of {failed + succeeded:,} settled rows failed; "
+            f"{failed + watch.kept:,} of {failed + succeeded:,} settled rows failed"
+            f"{f' ({watch.kept:,} of them keep a former result)' if watch.kept else ''}; "
             f"{before.tolerated:.0%} are tolerated. Look at the failures, then resume or cancel."
         )
     elif status.is_runnable and batch is not None:
@@ -233,6 +239,10 @@ def _tripped(state: JobState, unsettled: int, now: datetime) -> tuple[StatusReas
 def _replay_open(job_id: int) -> bool:
     """Whether a replay has yet to send records back to pending: the job is not finished then."""
     return Replay.objects.filter(job_id=job_id, applied_at__isnull=True).exists()
+
+
+def _was_replayed(job_id: int) -> bool:
+    return Replay.objects.filter(job_id=job_id, sent__gt=0).exists()
 
 
 def close_if_done(dialect: Dialect, cursor: CursorWrapper, job_id: int, now: datetime) -> None:

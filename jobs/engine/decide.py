@@ -100,11 +100,14 @@ def failure_rate_exceeded(
     return settled >= FAILURE_RATE_MIN_ROWS and bad > tolerated * settled
 
 
-def finished_status(*, status: JobStatus, failed: int, cancelled: int) -> JobStatus:
+def finished_status(
+    *, status: JobStatus, failed: int, cancelled: int, replayed: bool = False
+) -> JobStatus:
     """The terminal status of a job with nothing pending or running."""
-    if status is JobStatus.CANCELLING:
-        return JobStatus.CANCELLED
     if cancelled:
         # A replay of a cancelled job ends as what it was: some rows were never sent.
         return JobStatus.CANCELLED
+    if status is JobStatus.CANCELLING and not replayed:
+        return JobStatus.CANCELLED
+    # Where a replay was cancelled and no row with it, the job is what its rows are.
     return JobStatus.COMPLETED_WITH_FAILURES if failed else JobStatus.COMPLETED

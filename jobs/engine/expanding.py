@@ -17,6 +17,7 @@ from jobs.engine.selection import selected_rows
 from jobs.models import JobStatus, RecordStatus
 
 EXPAND_CHUNK = 10_000
+_REPLAY_CANCELLED = "The replay was cancelled."
 
 
 def expand_locked(
@@ -92,36 +93,47 @@ def cancel_chunk(dialect: Dialect, job_id: int, now: datetime) -> bool:
         made = expand_locked(dialect, cursor, job_id, RecordStatus.CANCELLED)
         delta = JobDelta(expanded=made, pending=-made, cancelled=made)
         if not made:
-            cancelled = _cancel_pending(dialect, cursor, state)
-            delta = JobDelta(pending=-cancelled, cancelled=cancelled)
+            cancelled, kept = _cancel_pending(dialect, cursor, state)
+            delta = JobDelta(pending=-cancelled - kept, cancelled=cancelled, succeeded=kept)
         apply_delta(dialect, cursor, state, delta, now)
-        return bool(delta.cancelled)
+        return bool(delta.pending)
 
 
-def _cancel_pending(dialect: Dialect, cursor: CursorWrapper, state: JobState) -> int:
+def _cancel_pending(dialect: Dialect, cursor: CursorWrapper, state: JobState) -> tuple[int, int]:
     """Cancel up to a chunk of existing pending records: those behind the cursor by way of `Due`,
-    then those ahead of it by key; what neither finds is found by walking the whole key once."""
-    numbers: list[int] = []
+    then those ahead of it by key; what neither finds is found by walking the whole key once.
+
+    Returns how many were cancelled, and how many keep the result they had before their replay.
+    """
+    found: list[tuple[int, bool]] = []
     for source in (
-        "SELECT d.n FROM jobs_due d JOIN jobs_record r ON r.job_id = d.job_id AND r.n = d.n "
+        "SELECT d.n, r.output IS NOT NULL FROM jobs_due d "
+        "JOIN jobs_record r ON r.job_id = d.job_id AND r.n = d.n "
         "WHERE d.job_id = %s AND r.status = 0 ORDER BY d.n LIMIT %s",
-        "SELECT r.n FROM jobs_record r JOIN jobs_job j ON j.id = r.job_id "
+        "SELECT r.n, r.output IS NOT NULL FROM jobs_record r JOIN jobs_job j ON j.id = r.job_id "
         "WHERE r.job_id = %s AND r.n > j.cursor AND r.status = 0 ORDER BY r.n LIMIT %s",
-        "SELECT n FROM jobs_record WHERE job_id = %s AND status = 0 ORDER BY n LIMIT %s",
+        "SELECT n, output IS NOT NULL FROM jobs_record WHERE job_id = %s AND status = 0 "
+        "ORDER BY n LIMIT %s",
     ):
-        if state.pending and not numbers:
+        if state.pending and not found:
             cursor.execute(source, [state.id, EXPAND_CHUNK])
-            numbers = [n for (n,) in cursor.fetchall()]
-    if numbers:
+            found = cursor.fetchall()
+    if found:
         dialect.update_rows(
             cursor,
             "jobs_record",
             [("job_id", "bigint"), ("n", "int")],
-            [("status", "smallint")],
-            [(int(RecordStatus.CANCELLED), state.id, n) for n in numbers],
+            [("status", "smallint"), ("message", "text")],
+            [
+                (int(RecordStatus.SUCCEEDED), _REPLAY_CANCELLED, state.id, n)
+                if stands
+                else (int(RecordStatus.CANCELLED), None, state.id, n)
+                for n, stands in found
+            ],
         )
         cursor.execute(
             "DELETE FROM jobs_due WHERE job_id = %s AND n BETWEEN %s AND %s",
-            [state.id, numbers[0], numbers[-1]],
+            [state.id, found[0][0], found[-1][0]],
         )
-    return len(numbers)
+    kept = sum(1 for _, stands in found if stands)
+    return len(found) - kept, kept

@@ -43,6 +43,7 @@ class _Holding:
     replay_id: int | None
     deaths: int
     reserved: int
+    stands: bool  # a result, which stays whatever becomes of this call
 
 
 def expired_leases(dialect: Dialect, now: datetime) -> dict[str, list[tuple[str, int, list[int]]]]:
@@ -146,7 +147,8 @@ def _holdings(
 ) -> list[_Holding]:
     condition, parameters = dialect.in_list("n", list(numbers))
     cursor.execute(
-        "SELECT n, calls, tries, generation, replay_id, deaths, reserved FROM jobs_record "
+        "SELECT n, calls, tries, generation, replay_id, deaths, reserved, "
+        "output IS NOT NULL FROM jobs_record "
         f"WHERE job_id = %s AND {condition} AND lease = %s AND status = 1 ORDER BY n"
         + dialect.lock(),
         [job_id, *parameters, token],
@@ -185,14 +187,20 @@ def _take_back(
                 return 0  # its owner renewed it, or somebody else was first
         held = _holdings(dialect, cursor, job_id, token, numbers)
         delta, book = JobDelta(), Book(job_id, state.team_id, now)
+        batch = Batch()
         rows, due, settlements = [], [], []
         for record in held:
             blamed = only_if_expired and (blame is None or record.n in blame)
             deaths = record.deaths + (1 if blamed else 0)
             parked = deaths >= DEATHS_UNTIL_PARKED
-            rows.append(_moved_row(job_id, record, deaths, parked, dialect.time(now)))
+            if record.stands:
+                _keep_result(cursor, job_id, record, deaths, parked)
+            else:
+                rows.append(_moved_row(job_id, record, deaths, parked, dialect.time(now)))
             if parked:
-                delta.failed += 1
+                delta.succeeded += record.stands
+                delta.failed += not record.stands
+                batch.kept += record.stands
                 tell_parked(job_id, record.n, deaths)
             else:
                 delta.pending += 1
@@ -227,7 +235,7 @@ def _take_back(
                 count_attempt(delta, settlement.attempt)
                 book.add(settlement, settlement.attempt)
             book.write(dialect, cursor)
-        batch = Batch(calls=len(settlements))
+        batch.calls = len(settlements)
         apply_delta(dialect, cursor, state, delta, now, batch=batch)
         return len(held)
 
@@ -242,6 +250,22 @@ def _moved_row(
         int(RecordStatus.FAILED), deaths, lost.value, fingerprint(lost, _PARKED), _PARKED, now,
         job_id, record.n,
     )  # fmt: skip
+
+
+def _keep_result(
+    cursor: CursorWrapper, job_id: int, record: _Holding, deaths: int, parked: bool
+) -> None:
+    cursor.execute(
+        "UPDATE jobs_record SET status = %s, deaths = %s, message = %s, lease = NULL, reserved = 0 "
+        "WHERE job_id = %s AND n = %s",
+        [
+            int(RecordStatus.SUCCEEDED if parked else RecordStatus.PENDING),
+            deaths,
+            _PARKED if parked else None,
+            job_id,
+            record.n,
+        ],
+    )
 
 
 def _doubt(job: Job, token: str, record: _Holding, now: datetime) -> Settlement:

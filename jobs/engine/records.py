@@ -69,6 +69,8 @@ class Settlement:
     not_before: datetime | None = None
     due: DueReason | None = None
     pause: StatusReason | None = None
+    # Found when it is written: the record has a result, which stays unless this one takes its place.
+    stands: bool = False
     # The attempt; None where no call was made (a row that cannot be rendered).
     attempt: "AttemptLine | None" = None
 

@@ -21,6 +21,8 @@ from jobs.engine.writing import write_attempts, write_due, write_records
 from jobs.failures import FailureClass
 from jobs.models import AttemptOutcome, DueReason, JobStatus, RecordStatus
 
+_NOBODY: tuple[None, bool] = (None, False)
+
 
 def settle(
     dialect: Dialect,
@@ -42,8 +44,12 @@ def settle(
         if state is None:
             return None
         held = _held(dialect, cursor, job_id, settlements)
-        current = [s for s in settlements if held.get(s.n) == s.lease]
-        late = [s for s in settlements if held.get(s.n) != s.lease and s.attempt is not None]
+        current = [s for s in settlements if held.get(s.n, _NOBODY)[0] == s.lease]
+        late = [
+            s for s in settlements if held.get(s.n, _NOBODY)[0] != s.lease and s.attempt is not None
+        ]
+        for settlement in current:
+            settlement.stands = bool(held[settlement.n][1])
         delta = JobDelta()
         book = Book(job_id, state.team_id, now)
         batch = _batch(current)
@@ -51,12 +57,15 @@ def settle(
             for settlement in current:
                 _excuse(settlement, state.watch, now)
         for settlement in current:
-            _count(delta, settlement)
+            _count(delta, settlement, batch)
             book.add(settlement, settlement.attempt)
         for settlement in late:
             _settle_late(dialect, cursor, worker, settlement, delta, book)
-        if delta.failed or delta.in_doubt_attempts:
+        if delta.failed or batch.kept or delta.in_doubt_attempts:
             tell_failures(worker, current)
+        replaced = [s.n for s in current if s.stands and s.status is RecordStatus.SUCCEEDED]
+        if replaced:
+            _supersede(dialect, cursor, job_id, replaced, delta, book)
         pause = next((s.pause for s in current if s.pause is not None), None)
         if pause is not None and not detail:
             detail = next(s.message for s in current if s.pause is not None)
@@ -93,14 +102,42 @@ def _excuse(settlement: Settlement, watch: Watch, now: datetime) -> None:
 
 def _held(
     dialect: Dialect, cursor: CursorWrapper, job_id: int, settlements: Sequence[Settlement]
-) -> dict[int, str]:
+) -> dict[int, tuple[str | None, bool]]:
+    """Of the records that run: the lease, and whether there is a result that stands meanwhile."""
     condition, parameters = dialect.in_list("n", [s.n for s in settlements])
     cursor.execute(
-        f"SELECT n, lease FROM jobs_record WHERE job_id = %s AND {condition} "
-        "AND status = 1" + dialect.lock(),
+        "SELECT n, lease, output IS NOT NULL FROM jobs_record "
+        f"WHERE job_id = %s AND {condition} AND status = 1" + dialect.lock(),
         [job_id, *parameters],
     )
-    return dict(cursor.fetchall())
+    return {n: (lease, stands) for n, lease, stands in cursor.fetchall()}
+
+
+def _supersede(
+    dialect: Dialect,
+    cursor: CursorWrapper,
+    job_id: int,
+    numbers: Sequence[int],
+    delta: JobDelta,
+    book: Book,
+) -> None:
+    """A replay's answer takes the place of the accepted one, whose cost is waste from now on: in the
+    roll-up of the day on which it was made."""
+    condition, parameters = dialect.in_list("n", numbers)
+    accepted = f"WHERE job_id = %s AND {condition} AND outcome = %s"
+    values = [job_id, *parameters, AttemptOutcome.ACCEPTED.value]
+    cursor.execute(
+        "SELECT template_version_id, connection_id, model, started_at, cost "
+        f"FROM jobs_attempt {accepted}",
+        values,
+    )
+    for version_id, connection_id, model, started_at, cost in cursor.fetchall():
+        delta.wasted_cost += cost or 0
+        book.supersede((version_id, connection_id, model, day_of(started_at)), cost or 0)
+    cursor.execute(
+        f"UPDATE jobs_attempt SET outcome = %s {accepted}",
+        [AttemptOutcome.SUPERSEDED.value, *values],
+    )
 
 
 def _settle_late(
@@ -145,10 +182,13 @@ def _settle_late(
     book.add(settlement, line)
 
 
-def _count(delta: JobDelta, s: Settlement) -> None:
+def _count(delta: JobDelta, s: Settlement, batch: Batch) -> None:
     delta.running -= 1
     if s.status is RecordStatus.SUCCEEDED:
         delta.succeeded += 1
+    elif s.status is RecordStatus.FAILED and s.stands:
+        delta.succeeded += 1
+        batch.kept += 1
     elif s.status is RecordStatus.FAILED:
         delta.failed += 1
     else:

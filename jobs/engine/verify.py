@@ -175,6 +175,10 @@ def _records(dialect: Dialect, cursor: CursorWrapper, jobs: Jobs) -> Iterator[Di
         "failed records without a failure class": "status = 3 AND failure_class IS NULL",
         "failure classes of records that have not failed": "status <> 3 "
         "AND failure_class IS NOT NULL",
+        "results of records that have none": "status IN (3, 4) AND output IS NOT NULL",
+        "results of open records that no replay keeps": "status IN (0, 1) "
+        "AND output IS NOT NULL AND kept_from IS NULL",
+        "former results that are gone": "kept_from IS NOT NULL AND output IS NULL",
     }
     sums = [
         "COUNT(*)",
@@ -316,25 +320,33 @@ def _same_sums(ledger: Sums, rollups: Sums, job_at: int | None) -> Iterator[Diff
 
 
 def _each_record(dialect: Dialect, cursor: CursorWrapper, jobs: Jobs) -> Iterator[Difference]:
-    """Of each record: one accepted attempt if it succeeded and none else, its cost, its calls."""
+    """Of each record: one accepted attempt if it has a result and none else, of the replay that the
+    result is said to come from, its cost, its calls."""
     where, parameters = _of(dialect, jobs)
+    has_result = "CASE WHEN r.output IS NULL THEN 0 ELSE 1 END"
+    came_from = f"{has_result} * COALESCE(r.kept_from, r.replay_id, 0)"
     cursor.execute(
-        "SELECT r.job_id, r.n, CASE WHEN r.status = 2 THEN 1 ELSE 0 END, COALESCE(a.accepted, 0), "
-        "COALESCE(a.cost, 0), r.cost, COALESCE(a.last, 0), r.calls FROM jobs_record r LEFT JOIN "
+        f"SELECT r.job_id, r.n, {has_result}, COALESCE(a.accepted, 0), "
+        f"{came_from}, COALESCE(a.came_from, 0), COALESCE(a.cost, 0), r.cost, COALESCE(a.last, 0), "
+        "r.calls FROM jobs_record r LEFT JOIN "
         f"(SELECT job_id, n, SUM({_SUMS['accepted']}) AS accepted, SUM({_SUMS['cost']}) AS cost, "
+        "MAX(CASE WHEN outcome = 'accepted' THEN replay_id END) AS came_from, "
         f"MAX(number) AS last FROM jobs_attempt WHERE {where} GROUP BY job_id, n) a "
         f"ON a.job_id = r.job_id AND a.n = r.n WHERE r.{where} AND "
-        "(COALESCE(a.accepted, 0) <> CASE WHEN r.status = 2 THEN 1 ELSE 0 END "
+        f"(COALESCE(a.accepted, 0) <> {has_result} "
+        f"OR COALESCE(a.came_from, 0) <> {came_from} "
         "OR COALESCE(a.cost, 0) <> r.cost OR COALESCE(a.last, 0) > r.calls) "
         "ORDER BY r.job_id, r.n LIMIT 1",
         [*parameters, *parameters],
     )
-    for job_id, n, succeeded, accepted, ledger_cost, cost, last, calls in cursor.fetchall():
-        if accepted != succeeded:
-            yield Difference(job_id, f"accepted attempts of record {n}", succeeded, int(accepted))
+    for job_id, n, results, accepted, origin, found, ledger_cost, cost, *last in cursor.fetchall():
+        if accepted != results:
+            yield Difference(job_id, f"accepted attempts of record {n}", results, int(accepted))
         if ledger_cost != cost:
             yield Difference(job_id, f"cost of record {n}", int(ledger_cost), cost)
-        yield Difference(job_id, f"calls of record {n}", last, calls)
+        if found != origin:
+            yield Difference(job_id, f"replay behind the result of record {n}", found, origin)
+        yield Difference(job_id, f"calls of record {n}", *last)
 
 
 def _direct_calls(dialect: Dialect, cursor: CursorWrapper) -> Iterator[Difference]:

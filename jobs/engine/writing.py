@@ -69,7 +69,13 @@ def write_records(
 ) -> None:
     moment = dialect.time(now)
     rows = []
+    replaced = []
     for s in settlements:
+        if s.stands:
+            if s.status is not RecordStatus.SUCCEEDED:
+                _keep_result(cursor, s)
+                continue
+            replaced.append(s.n)
         failed = s.status is RecordStatus.FAILED
         final = failed or s.status is RecordStatus.SUCCEEDED
         rows.append(
@@ -81,13 +87,42 @@ def write_records(
                 s.message if failed else None,
                 s.output if s.status is RecordStatus.SUCCEEDED else None,
                 s.model or None,
-                (s.attempt.cost or 0) if s.attempt and not in_doubt(s.attempt) else 0,
+                _confirmed_cost(s),
                 moment if final else None,
                 job_id,
                 s.n,
             )
         )
-    _update_records(dialect, cursor, rows)
+    if rows:
+        _update_records(dialect, cursor, rows)
+    if replaced:
+        condition, parameters = dialect.in_list("n", replaced)
+        cursor.execute(
+            f"UPDATE jobs_record SET kept_from = NULL WHERE job_id = %s AND {condition}",
+            [job_id, *parameters],
+        )
+
+
+def _keep_result(cursor: Writer, s: Settlement) -> None:
+    """A replay's call that brought no result: what the record had stays, and so, in the end, does its
+    success."""
+    failed = s.status is RecordStatus.FAILED
+    cursor.execute(
+        "UPDATE jobs_record SET status = %s, tries = tries + %s, message = %s, cost = cost + %s, "
+        "lease = NULL, reserved = 0 WHERE job_id = %s AND n = %s",
+        [
+            int(RecordStatus.SUCCEEDED if failed else s.status),
+            1 if s.uses_try else 0,
+            s.message if failed else None,
+            _confirmed_cost(s),
+            s.job_id,
+            s.n,
+        ],
+    )
+
+
+def _confirmed_cost(s: Settlement) -> int:
+    return (s.attempt.cost or 0) if s.attempt and not in_doubt(s.attempt) else 0
 
 
 def _update_records(dialect: Dialect, cursor: Writer, rows: list[tuple[Any, ...]]) -> None:

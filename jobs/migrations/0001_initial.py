@@ -943,6 +943,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("accepted", "Accepted"),
                             ("failed", "Failed"),
+                            ("superseded", "Superseded by replay"),
                             ("late", "Late duplicate"),
                             ("in_doubt", "In doubt"),
                         ],
@@ -1142,6 +1143,7 @@ class Migration(migrations.Migration):
                 ("model", models.CharField(max_length=200, null=True)),
                 ("cost", models.BigIntegerField(default=0)),
                 ("finished_at", models.DateTimeField(null=True)),
+                ("kept_from", models.BigIntegerField(null=True)),
                 (
                     "job",
                     models.ForeignKey(

@@ -52,7 +52,7 @@ _ACTIONS: dict[JobStatus, tuple[str, ...]] = {
     JobStatus.PAUSED: ("resume", "cancel", "replay", "clone"),
     JobStatus.CANCELLING: ("clone",),
     JobStatus.CANCELLED: ("replay", "clone"),
-    JobStatus.COMPLETED: ("clone",),
+    JobStatus.COMPLETED: ("replay", "clone"),
     JobStatus.COMPLETED_WITH_FAILURES: ("replay", "clone"),
     JobStatus.FAILED: ("replay", "clone"),
 }
@@ -194,11 +194,14 @@ class Record(models.Model):
     replay = loose_key("jobs.Replay", null=True)
     failure_class = models.CharField(max_length=20, null=True)
     fingerprint = models.CharField(max_length=12, null=True)
-    message = models.TextField(null=True)  # why it failed
+    message = models.TextField(null=True)  # why it failed, or why its last replay brought nothing
     output = models.TextField(null=True)  # the one accepted result: text, or JSON text
     model = models.CharField(max_length=200, null=True)  # as the provider returned it
     cost = models.BigIntegerField(default=0)  # all its attempts
     finished_at = models.DateTimeField(null=True)
+    # Set where the result is older than the last replay, which has brought none (yet): the replay it
+    # came from, 0 for none. Such a record ends as succeeded whatever becomes of the replay.
+    kept_from = models.BigIntegerField(null=True)
 
     class Meta:
         indexes = [
@@ -211,6 +214,11 @@ class Record(models.Model):
 
     def __str__(self) -> str:
         return f"record {self.n}"
+
+    @property
+    def result_replay_id(self) -> int | None:
+        """The replay whose result it has, or whose it would have; None for the first run."""
+        return self.replay_id if self.kept_from is None else self.kept_from or None
 
 
 class DueReason(models.TextChoices):
@@ -257,6 +265,10 @@ class Lease(models.Model):
 class AttemptOutcome(models.TextChoices):
     ACCEPTED = "accepted", "Accepted"  # its answer is the record's result
     FAILED = "failed", "Failed"
+    SUPERSEDED = (
+        "superseded",
+        "Superseded by replay",
+    )  # was the result until a replay's took its place
     LATE = "late", "Late duplicate"  # answered after the lease was lost: a cost, never a result
     IN_DOUBT = "in_doubt", "In doubt"  # sent, answer unseen: may have been charged
 
@@ -272,8 +284,9 @@ class Purpose(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One call to a provider for a record: a line of the cost ledger. Append-only, but for one
-    arrow: an attempt in doubt is settled when its answer turns up late.
+    """One call to a provider for a record: a line of the cost ledger. Append-only, but for two
+    arrows: an attempt in doubt is settled when its answer turns up late, and an accepted one is
+    superseded when a replay's answer is accepted instead.
 
     `cost` is null when the price is unknown; an attempt in doubt carries its highest possible cost.
     """
@@ -333,8 +346,8 @@ class RowEdit(models.Model):
 
 
 class Replay(models.Model):
-    """Failed records of a job sent again, perhaps with changes. Applied in the background by chunks:
-    `applied_to` is the last n that was looked at.
+    """Failed or chosen records of a job sent again, perhaps with changes. Applied in the background by
+    chunks: `applied_to` is the last n that was looked at.
 
     The null fields mean "as in the job". Counts say what became of the records it sent.
     """
@@ -342,7 +355,7 @@ class Replay(models.Model):
     public_id = public_id()
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="replays")
     key = models.CharField(max_length=64)  # one replay per filled-in form
-    filter = models.JSONField(default=dict)  # {failure_class?, fingerprint?, rows?}
+    filter = models.JSONField(default=dict)  # {failure_class?, fingerprint?, rows?, status?}
     template_version = models.ForeignKey(
         TemplateVersion, on_delete=models.PROTECT, null=True, related_name="+"
     )

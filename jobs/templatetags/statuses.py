@@ -31,6 +31,7 @@ LOOKS = {
     "ready": Look("green", "circle-check"),
     # attempts
     "accepted": Look("green", "circle-check"),
+    "superseded": Look("grey", "history"),
     "late": Look("purple", "history"),
     "in_doubt": Look("purple", "help"),
 }

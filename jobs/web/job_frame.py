@@ -30,14 +30,17 @@ NEEDS = {
 }
 
 
-def why_not(actor: Actor, job: Job, action: str) -> str:
-    """Why a person may not do this to this job now; blank when they may."""
+def why_not(actor: Actor, job: Job, action: str, replayed: str = "failed") -> str:
+    """Why a person may not do this to this job now; blank when they may. `replayed` says which records
+    a replay would send: what has failed, or also what succeeded."""
     if not actor.may(NEEDS[action]):
         return f"Your role in {actor.team.name} does not reach to this"
     if action not in job.state.actions:
         return f"The job is {job.state.label.lower()}"
-    if action == "replay" and not job.failed:
+    if action == "replay" and replayed == "failed" and not job.failed:
         return "No record has failed"
+    if action == "replay" and not job.failed and not job.succeeded:
+        return "No record has ended"
     return ""
 
 
@@ -170,7 +173,8 @@ def cancel_words(job: Job, view: JobView) -> str:
         else ""
     )
     return (
-        f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good. "
+        f"Cancel “{job.name}”?\n{left} rows that were not sent will be cancelled for good"
+        f"{', but for those that have a result from before a replay' if view.replayed else ''}. "
         f"{finish}{results}"
     ).strip()
 
@@ -228,7 +232,7 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         text = f"{count_text(job.expanded)} of {count_text(job.total)} rows are ready to be sent."
         add("blue", "progress", "Preparing the rows.", text)
     if view.open_replay is not None:
-        text = f"Failed records that go back to pending: {count_text(view.open_replay.asked)}."
+        text = f"Records that go back to pending: {count_text(view.open_replay.asked)}."
         add("blue", "refresh", "A replay is being applied.", text)
     return found
 

@@ -1,6 +1,7 @@
 """Records: the list within a job, and one record with all that was asked and answered."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -56,12 +57,16 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
     kept = filter_query(request.GET)
     # A text or replay filter cannot be handed to a replay as such: there, rows are ticked.
     narrowed = bool(chosen.text or chosen.replay)
-    may_replay = not why_not(request.actor, job, "replay")
-    replayable = may_replay and chosen.status in (None, RecordStatus.FAILED)
+    may_replay = not why_not(request.actor, job, "replay", "all")
+    ended = (RecordStatus.FAILED, RecordStatus.SUCCEEDED)
+    replayable = may_replay and chosen.status in (None, *ended)
+    if chosen.status is RecordStatus.SUCCEEDED and not (chosen.failure_class or chosen.fingerprint):
+        chosen = replace(chosen, replayed="succeeded")
     matching = 0
     if replayable and not narrowed:
         preview = replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=Overrides())
         matching = preview.records
+    ticks = {one.n for one in found.records if one.status in ended} if replayable else set()
     shown = [
         (one.n, one.status, calls.get(one.n), one.failure_class, one.finished_at)
         for one in found.records
@@ -76,6 +81,7 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
                 **_row(job, record, kept),
                 "input": _input(inputs.get(record.n, {}), columns),
                 "calls": calls.get(record.n, NO_CALLS),
+                "tick": record.n in ticks,
             }
             for record in found.records
         ],
@@ -87,9 +93,10 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
         "next_url": f"?{urlencode({**kept, 'after': found.next})}" if found.next else "",
         "first_url": f"?{urlencode(kept)}" if after else "",
         "summary": _summary(found.records),
-        "bulk": replayable and (matching > 0 or narrowed),
+        "bulk": replayable and (matching > 0 or bool(ticks)),
         "narrowed": narrowed,
         "matching": matching,
+        "matching_what": "succeeded record" if chosen.replayed == "succeeded" else "failed record",
         "replay_url": f"{reverse('replay_new', args=[job.public_id])}?{urlencode(kept)}",
         "nonce": new_nonce(),
     }
@@ -173,18 +180,21 @@ def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
     if errors:
         return render(request, "records/record.html", context, status=422)
     tag = tag_of(
-        view.record.status, view.record.generation, job.status, context["replay_reason"],
+        view.record.status, view.record.generation, view.record.message, job.status,
+        context["replay_reason"],
         [(one.number, one.outcome, one.cost) for one in view.attempts],
     )  # fmt: skip
     return answer(request, "records/record.html", context, tag)
 
 
 def _replayed(request: PageRequest, job: Job, n: int, edit: dict[str, Any]) -> HttpResponse:
+    # What succeeded is sent again only if the page that was posted said that it had.
+    replayed = "all" if request.POST.get("replayed") == "all" else "failed"
     replay, created = replay_create(
         actor=request.actor,
         job=job,
         key=form_key(request.POST, n),
-        chosen=RecordFilter(rows=(n,)),
+        chosen=RecordFilter(rows=(n,), replayed=replayed),
         overrides=Overrides(),
         edits={n: edit} if edit else {},
     )
@@ -230,11 +240,12 @@ def _record_context(
     query = f"?{urlencode(kept)}" if kept else ""
     before, after = neighbours(job, chosen, view.record.n)
     record = view.record
-    reason = why_not(request.actor, job, "replay")
-    if not reason and record.status != RecordStatus.FAILED:
-        reason = f"The record is {RecordStatus(record.status).label}; only failed ones are replayed"
+    ended = record.status in (RecordStatus.FAILED, RecordStatus.SUCCEEDED)
+    reason = why_not(request.actor, job, "replay", "all")
+    if not reason and not ended:
+        reason = f"The record is {RecordStatus(record.status).label}; what has ended is replayed"
     failure = FailureClass(record.failure_class) if record.failure_class else None
-    applied = record.status == RecordStatus.FAILED and being_replayed(job, record)
+    applied = ended and being_replayed(job, record)
     if applied:
         reason = "A replay of this record is on its way"
     columns = _columns(request, job, view, errors)
@@ -267,9 +278,15 @@ def _record_context(
         "next_url": _record_url(job, after, query),
         "filtered": chosen.active,
         "replay_reason": reason,
-        "change_url": f"{reverse('replay_new', args=[job.public_id])}?rows={record.n}",
+        "change_url": _change_url(job, record),
+        "succeeded": record.status == RecordStatus.SUCCEEDED,
         "nonce": new_nonce(),
     }
+
+
+def _change_url(job: Job, record: Record) -> str:
+    also = "" if record.status == RecordStatus.FAILED else "&status=all"
+    return f"{reverse('replay_new', args=[job.public_id])}?rows={record.n}{also}"
 
 
 def _calls_hint(job: Job, view: RecordView) -> str:

@@ -9,7 +9,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 
-from jobs.control.filters import SEARCH_ROWS, RecordFilter
+from jobs.control.filters import REPLAYED, SEARCH_ROWS, RecordFilter
 from jobs.control.replays import (
     MAX_ROWS,
     Overrides,
@@ -20,7 +20,7 @@ from jobs.control.replays import (
 from jobs.control.selectors import record_page
 from jobs.errors import Conflict, Invalid
 from jobs.failures import POLICIES, FailureClass, suggestion_for
-from jobs.models import Job, Replay
+from jobs.models import Job, Record, RecordStatus, Replay
 from jobs.teams.access import job_for, replay_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
@@ -38,7 +38,7 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
     """What a replay of the records chosen by the query string would touch; a POST starts it.
 
     The records page posts here too, with ticked rows: `intent` says whether they are sent as they
-    were or taken to the form first.
+    were or taken to the form first. What succeeded is always looked at there before it is paid again.
     """
     job = job_for(request.actor, job_id)
     chosen = _chosen(request.GET)
@@ -48,6 +48,8 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
             intent = "change"  # the ticked rows are kept, and looked at before they are sent
         if intent in ("as_is", "change"):
             chosen = _ticked(job, request)
+            if chosen.replayed != "failed":
+                intent = "change"
         if intent == "change":
             url = reverse("replay_new", args=[job.public_id])
             return go_to(request, f"{url}?{_query(chosen)}")
@@ -72,9 +74,11 @@ def replay_new(request: PageRequest, job_id: str) -> HttpResponse:
         "chosen": chosen,
         "preview": replay_preview(actor=request.actor, job=job, chosen=chosen, overrides=overrides),
         "which": _which(chosen),
+        "title": "Replay failed records" if chosen.replayed == "failed" else "Replay records",
         "suggestion": _suggestion(job, chosen),
         "records_url": f"{reverse('job', args=[job.public_id])}?{_records_query(chosen)}",
-        "reason": why_not(request.actor, job, "replay"),
+        "only_failed_url": f"?{_query(dataclasses.replace(chosen, replayed='failed'))}",
+        "reason": why_not(request.actor, job, "replay", chosen.replayed),
         "budget_left": max(0, job.budget - job.cost - job.reserved)
         if job.budget is not None
         else None,
@@ -115,7 +119,8 @@ def _started(
     url = reverse("replay", args=[job.public_id, replay.public_id])
     words = f"Replaying {count_text(replay.asked)}"
     if preview.skipped and created:
-        words += f", skipped {count_text(preview.skipped)} (not failed, or no longer)"
+        left = "not failed, or no longer" if chosen.replayed == "failed" else "not ended"
+        words += f", skipped {count_text(preview.skipped)} ({left})"
     if not created:
         words = "This replay was started already"
     messages.success(request, f"{words}.", extra_tags=url)
@@ -123,11 +128,16 @@ def _started(
 
 
 def _chosen(query: QueryDict) -> RecordFilter:
-    """Class, fingerprint and rows; a replay takes failed records only, whatever else is asked."""
+    """Class, fingerprint, rows, and whether those that succeeded are sent as well: failed ones only,
+    whatever else is asked."""
     parsed = RecordFilter.parse(query)
     rows = tuple(sorted({int(n) for n in query.get("rows", "").split(",") if _is_row(n)}))
+    status = query.get("status", "")
     return RecordFilter(
-        failure_class=parsed.failure_class, fingerprint=parsed.fingerprint, rows=rows
+        failure_class=parsed.failure_class,
+        fingerprint=parsed.fingerprint,
+        rows=rows,
+        replayed=status if status in REPLAYED else "failed",
     )
 
 
@@ -139,6 +149,8 @@ def _ticked(job: Job, request: PageRequest) -> RecordFilter:
     """The rows that were ticked, or all that match. Raises Conflict where that is none."""
     chosen = RecordFilter.parse(request.GET)
     if request.POST.get("all_matching"):
+        if chosen.status is RecordStatus.SUCCEEDED:
+            chosen = dataclasses.replace(chosen, replayed="succeeded")
         if not (chosen.text or chosen.replay):
             return dataclasses.replace(chosen, status=None)
         found = record_page(job, chosen, limit=SEARCH_ROWS)
@@ -147,16 +159,19 @@ def _ticked(job: Job, request: PageRequest) -> RecordFilter:
                 f"A search looks at {SEARCH_ROWS:,} rows at a time, so “all” is unclear here. "
                 "Tick the rows, or filter by cause."
             )
-        return RecordFilter(rows=tuple(record.n for record in found.records[:MAX_ROWS]))
+        rows = tuple(record.n for record in found.records[:MAX_ROWS])
+        return RecordFilter(rows=rows, replayed=chosen.replayed)
     rows = tuple(sorted({int(n) for n in request.POST.getlist("selected") if _is_row(n)}))
     if not rows:
         raise Conflict("No rows were ticked: there is nothing to replay.")
-    return RecordFilter(rows=rows)
+    succeeded = Record.objects.filter(job_id=job.pk, n__in=rows, status=RecordStatus.SUCCEEDED)
+    return RecordFilter(rows=rows, replayed="all" if succeeded.exists() else "failed")
 
 
 def _query(chosen: RecordFilter) -> str:
     parts = {"failure_class": chosen.failure_class, "fingerprint": chosen.fingerprint}
     parts["rows"] = ",".join(map(str, chosen.rows))
+    parts["status"] = "" if chosen.replayed == "failed" else chosen.replayed
     return urlencode({name: value for name, value in parts.items() if value})
 
 
@@ -167,7 +182,11 @@ def _records_query(chosen: RecordFilter) -> str:
 
 def _which(chosen: RecordFilter) -> str:
     """The choice in words."""
-    words = "failed records"
+    words = {
+        "failed": "failed records",
+        "succeeded": "records that succeeded",
+        "all": "records that failed or succeeded",
+    }[chosen.replayed]
     if chosen.failure_class:
         words += f" of the class “{POLICIES[FailureClass(chosen.failure_class)].label}”"
     if chosen.fingerprint:
@@ -185,13 +204,16 @@ def replay(request: PageRequest, job_id: str, replay_id: str) -> HttpResponse:
     """What became of a replay; polled until all of its records are settled."""
     job = job_for(request.actor, job_id)
     found = replay_for(request.actor, job, replay_id)
-    progress = replay_progress(found)
+    progress, chosen = replay_progress(found), _stored(found)
     waiting = max(0, found.asked - progress.sent) if not found.applied_at else 0
     # A job that was cancelled or failed meanwhile sends nothing more.
     ended = (found.applied_at is not None and not progress.open) or job.state.is_terminal
     url = reverse("job", args=[job.public_id])
     taken_over = max(
-        0, progress.sent - progress.succeeded - progress.failed - progress.cancelled - progress.open
+        0,
+        progress.sent
+        - (progress.succeeded + progress.kept)
+        - (progress.failed + progress.cancelled + progress.open),
     )
     kept = f"{url}?replay={found.public_id}"
     context: dict[str, Any] = {
@@ -203,7 +225,7 @@ def replay(request: PageRequest, job_id: str, replay_id: str) -> HttpResponse:
         "waiting": waiting,
         "taken_over": taken_over,
         "parts": {
-            "succeeded": progress.succeeded,
+            "succeeded": progress.succeeded + progress.kept,
             "failed": progress.failed,
             "pending": progress.open + waiting,
             "cancelled": progress.cancelled,
@@ -214,9 +236,11 @@ def replay(request: PageRequest, job_id: str, replay_id: str) -> HttpResponse:
         },
         "records_url": kept,
         "asked": count_text(found.asked),
+        "asked_hint": f"{'failed ' if chosen.replayed == 'failed' else ''}records that matched",
+        "chosen": chosen,
         "changes": _changes(found),
         "edits": found.edits.count(),
-        "which": _which(_stored(found)),
+        "which": _which(chosen),
     }
     tag = tag_of(progress, waiting, ended, job.status)
     return answer(request, "replays/replay.html", context, tag)
@@ -228,6 +252,7 @@ def _stored(found: Replay) -> RecordFilter:
         failure_class=kept.get("failure_class", ""),
         fingerprint=kept.get("fingerprint", ""),
         rows=tuple(kept.get("rows", ())),
+        replayed=kept.get("status", "failed"),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobs.engine.tasks import apply_replay
 from jobs.models import Replay, RowEdit
 from tests.api.caller import Caller, work
 from tests.simulator_process import SimulatorProcess
@@ -66,6 +67,46 @@ def test_it_sends_what_matches_and_nothing_else(
     assert stats["calls"] == sent
 
 
+def test_it_sends_what_succeeded_where_that_is_said(
+    job: Failed, simulator: SimulatorProcess
+) -> None:
+    before = job.records()
+    assert job.replay({"rows": [1, 2], "status": "succeeded"})["records"] == 1
+    assert job.replay({"rows": [1, 2, 5], "status": "all"})["records"] == 3
+    work()
+    assert job.failed() == [3, 4]
+    record = job.api.get(f"{job.path}/records/1")
+    outcomes = [(one["purpose"], one["outcome"]) for one in record["attempts"]]
+    assert outcomes == [("replay", "accepted"), ("first", "superseded")]
+    cost = job.api.get(job.path)
+    assert float(cost["wasted_cost"]) > 0
+    # One that brings nothing takes nothing away.
+    simulator.set_faults({"refusal": {"share": 1.0}})
+    kept = job.records()[5]
+    assert job.replay({"status": "succeeded"})["records"] == 3
+    work()
+    after = job.records()[5]
+    assert (after["status"], after["attempts"]) == ("succeeded", 3)
+    same = ("output", "model", "finished_at", "input", "failure_class")
+    assert [after[name] for name in same] == [kept[name] for name in same]
+    assert after["message"]
+    assert before[5]["finished_at"] != kept["finished_at"]
+
+
+def test_it_sends_an_edited_row_that_succeeded(job: Failed) -> None:
+    body = {"status": "all", "edits": {"1": {"text": "other"}}}
+    assert job.replay(body)["records"] == 1
+    # Its result is that of the row as it was, before and while it is sent.
+    for status in ("succeeded", "pending"):
+        before = job.records()[1]
+        assert (before["status"], before["input"]["text"]) == (status, "plain")
+        assert before["output"]
+        assert job.api.get(f"{job.path}/records/1")["input"] == before["input"]
+        apply_replay(Replay.objects.get().pk)
+    work()
+    assert job.records()[1]["input"]["text"] == "other"
+
+
 def test_it_sends_a_group_by_its_fingerprint(job: Failed) -> None:
     groups = job.api.get(f"{job.path}/failures")["items"]
     (filtered,) = [g for g in groups if g["failure_class"] == "content_filter"]
@@ -118,6 +159,7 @@ def test_it_sends_with_another_version_model_connection_and_parameters(
 
 FAULTS: list[tuple[Any, tuple[str | int, ...], int]] = [
     ({"failure_class": "bad luck"}, ("failure_class",), 422),
+    ({"status": "cancelled"}, ("status",), 422),
     ({"rows": []}, ("rows",), 422),
     ({"rows": [0]}, ("rows", 0), 422),
     ({"rows": ["x"]}, ("rows", 0), 422),

@@ -22,7 +22,7 @@ from jobs.control.replays import Overrides, replay_create
 from jobs.engine import counters, reclaiming
 from jobs.engine.clock import Clock
 from jobs.engine.expanding import cancel_chunk, expand_chunk
-from jobs.engine.plan import CannotRun, make_plan
+from jobs.engine.plan import CannotRun, Plan, make_plan
 from jobs.engine.reconcile import sweep
 from jobs.engine.records import Claimed, Settlement
 from jobs.engine.replaying import replay_chunk
@@ -102,8 +102,11 @@ class Bench:
         self.held += taken
         return taken
 
+    def plan(self, record: Claimed) -> Plan:
+        return make_plan(self.id, record.replay_id, now=self.clock.at, monotonic=0.0)
+
     def settlement(self, record: Claimed, failure: FailureClass | None) -> Settlement:
-        plan = make_plan(self.id, record.replay_id, now=self.clock.at, monotonic=0.0)
+        plan = self.plan(record)
         charged: bool | None = failure in (None, FailureClass.REFUSAL)
         if failure is FailureClass.TIMEOUT:
             charged = None
@@ -160,11 +163,11 @@ class Bench:
     def cancel(self) -> None:
         job_cancel(actor=self.actor, job=self.job)
 
-    def replay(self, *rows: int) -> None:
-        replay_create(
-            actor=self.actor, job=self.job, key="", chosen=RecordFilter(rows=rows),
-            overrides=Overrides(),
-        )  # fmt: skip
+    def replay(self, *rows: int, replayed: str = "failed") -> Replay:
+        chosen = RecordFilter(rows=rows, replayed=replayed)
+        return replay_create(
+            actor=self.actor, job=self.job, key="", chosen=chosen, overrides=Overrides()
+        )[0]
 
 
 # --- Into each status, by the events that lead there ------------------------------------------
@@ -336,6 +339,7 @@ ARROWS = [
     Arrow(_P, _DONE_F, "last row ends", _last_rows_end(_REFUSAL)),
     Arrow(_CG, _CD, "nothing is left open", lambda b: (b.answer(count=2), b.cancel_rest())),
     Arrow(_CD, _R, "replay", Bench.replay),
+    Arrow(_DONE, _R, "replay of chosen rows", lambda b: b.replay(1, replayed="all")),
     Arrow(_DONE_F, _R, "replay", Bench.replay),
     Arrow(_F, _R, "replay", Bench.replay),
 ]  # fmt: skip
@@ -460,14 +464,29 @@ def test_a_cancelled_job_that_was_replayed_ends_cancelled_again() -> None:
         assert (job.succeeded, job.cancelled) == (1, 1)
 
 
+def test_a_cancelled_replay_leaves_the_job_as_its_rows_are() -> None:
+    """Each row keeps what it had: nothing was left unsent."""
+    for into, target in ((completed, _DONE), (completed_with_failures, _DONE_F)):
+        bench = Bench()
+        into(bench)
+        bench.replay(replayed="succeeded")
+        bench.apply_replays()
+        bench.cancel()
+        bench.cancel_rest()
+        job = check_invariants(bench.id)
+        assert (job.state, job.cancelled) == (target, 0)
+        assert bench.record(2).message == "The replay was cancelled."
+
+
 def test_it_is_drawn_as_it_is() -> None:
     """The document's table of the job's arrows names these and no others."""
     text = DOCUMENT.read_text()
     table = text.split("## Job", 1)[1].split("\n## ", 1)[0]
     drawn = set(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", table, re.MULTILINE))
     tried = {(arrow.source.value, arrow.target.value) for arrow in ARROWS}
-    # Two of them have a test of their own above: the replayed job that was cancelled.
+    # Some have a test of their own above: the replayed job that was cancelled, before or again.
     tried |= {("running", "cancelled"), ("paused", "cancelled")}
+    tried |= {("cancelling", "completed"), ("cancelling", "completed_with_failures")}
     assert drawn == tried
     diagram = set(re.findall(r"^    (\w+) --> (\w+)", table, re.MULTILINE))
     assert diagram == drawn

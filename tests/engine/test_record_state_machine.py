@@ -21,7 +21,7 @@ from jobs.engine.records import Claimed
 from jobs.engine.replaying import replay_chunk
 from jobs.errors import Conflict
 from jobs.failures import FailureClass
-from jobs.models import Job, Membership, Replay, Role
+from jobs.models import Job, Membership, Record, Replay, Role
 from jobs.providers.types import HttpRequest, HttpResponse, Outcome, Usage
 from jobs.teams.access import Actor
 from tests.engine.build import check_invariants, make_job
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 STEPS = (
     "claim", "claim", "claim", "succeed", "succeed", "fail", "retry", "wait", "doubt", "crash",
     "late", "give_back", "pause", "resume", "cancel", "cancel_chunk", "replay", "apply", "expand",
-    "repeat", "authentication",
+    "repeat", "authentication", "replay_succeeded", "apply",
 )  # fmt: skip
 _REQUEST = HttpRequest("POST", "http://x", {}, b"{}")
 
@@ -48,6 +48,7 @@ class World:
         self.lost: list[Claimed] = []  # their lease was taken away
         self.plans: dict[tuple[int, int | None], Plan] = {}
         self.written: list[settling.Settlement] = []
+        self.answers = 0
         user = User.objects.create(username=f"u{seed}")
         Membership.objects.create(user=user, team=self.job.team, role=Role.ADMIN)
         self.actor = Actor(user, self.job.team, Role.ADMIN, False, "session")
@@ -104,7 +105,8 @@ class World:
             self.answer(record, outcome, HttpResponse(200, {}, b"{}"))
 
     def do_succeed(self) -> None:
-        self.finish(None, True, '{"label": "a", "score": 1}')
+        self.answers += 1
+        self.finish(None, True, f'{{"label": "a", "score": {self.answers}}}')
 
     def do_fail(self) -> None:
         self.finish(FailureClass.REFUSAL, True)
@@ -170,11 +172,23 @@ class World:
     def do_expand(self) -> None:
         expand_chunk(self.dialect, self.job.pk)
 
-    def do_replay(self) -> None:
+    def do_replay(self, chosen: RecordFilter = RecordFilter()) -> None:  # noqa: B008  it is frozen
         with contextlib.suppress(Conflict):
             replay_create(
-                actor=self.actor, job=self.job, key="", chosen=RecordFilter(), overrides=Overrides()
+                actor=self.actor, job=self.job, key="", chosen=chosen, overrides=Overrides()
             )
+
+    def do_replay_succeeded(self) -> None:
+        rows = tuple(n for n in range(1, 7) if self.rng.random() < 0.5)
+        self.do_replay(RecordFilter(rows=rows, replayed=self.rng.choice(("succeeded", "all"))))
+
+    def results(self) -> dict[int, tuple[object, ...]]:
+        """By n: what a download has of each row with a result, and how often it was replayed."""
+        found = Record.objects.filter(job_id=self.job.pk, output__isnull=False)
+        return {
+            one.n: (one.output, one.model, one.finished_at, one.result_replay_id, one.generation)
+            for one in found
+        }
 
     def do_apply(self) -> None:
         for replay in Replay.objects.filter(job=self.job):
@@ -190,12 +204,17 @@ class World:
 def test_it_keeps_its_books_in_any_order_of_events(db: None, seed: int, steps: list[str]) -> None:
     with transaction.atomic():
         world = World(seed)
-        before = Job.objects.get(pk=world.job.pk).state
+        before, results = Job.objects.get(pk=world.job.pk).state, world.results()
         for step in steps:
             world.step(step)
             job = check_invariants(world.job.pk)
-            if before.is_terminal and step not in ("replay",):
+            if before.is_terminal and not step.startswith("replay"):
                 # Ended jobs change by a replay alone, whatever comes late.
                 assert job.state is before
-            before = job.state
+            before, former, results = job.state, results, world.results()
+            # A result once accepted is there for good; in its place comes a replay's alone, whole.
+            assert former.keys() <= results.keys()
+            changed = {n for n in former if former[n][:4] != results[n][:4]}
+            assert len(changed) <= (step == "succeed")
+            assert all(results[n][3] is not None and results[n][4] for n in changed)
         transaction.set_rollback(True)

@@ -32,6 +32,12 @@ PLANTED = {
     "UPDATE jobs_job SET in_doubt_attempts = 1": "in_doubt_attempts: expected 0, found 1",
     "UPDATE jobs_job SET input_tokens = 0": "input_tokens: expected 20, found 0",
     "UPDATE jobs_record SET output = NULL WHERE n = 1": "succeeded records without a result",
+    "UPDATE jobs_record SET output = 'x' WHERE n = 2": "results of records that have none",
+    "UPDATE jobs_record SET output = 'x' WHERE n = 4": "results of open records that no replay keeps",
+    "UPDATE jobs_record SET output = 'x', kept_from = 0 WHERE n = 4": "accepted attempts of record 4",
+    "UPDATE jobs_record SET kept_from = 0 WHERE n = 4": "former results that are gone",
+    "UPDATE jobs_record SET kept_from = 7 WHERE n = 1": "replay behind the result of record 1: "
+    "expected 0, found 7",
     "UPDATE jobs_record SET failure_class = NULL WHERE n = 2": "failed records without",
     "UPDATE jobs_record SET lease = NULL WHERE n = 4": "running records without a lease",
     "UPDATE jobs_record SET lease = 'x' WHERE n = 4": "lease of record 4: expected a lease that",

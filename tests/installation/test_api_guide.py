@@ -71,7 +71,7 @@ def test_its_curl_lines_work(
 
     # What the lines left is what the guide says.
     job = json.loads((tmp_path / "job.json").read_text())
-    assert (job["status"], job["counts"]["succeeded"], job["attempts"]) == ("completed", 3, 4)
+    assert (job["status"], job["counts"]["succeeded"], job["attempts"]) == ("completed", 3, 5)
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert [line["text"] for line in lines] == [
         "My parcel is late", "Your splendid offer", "Two invoices, one order",

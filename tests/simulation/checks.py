@@ -1,5 +1,6 @@
 """What must hold after each step of a history, whatever was broken."""
 
+import json
 from typing import TYPE_CHECKING
 
 from jobs.engine.claiming import LEASE
@@ -28,7 +29,7 @@ class Checks:
         self.world = world
         self.status: dict[int, JobStatus] = {}
         self.stopped_at: dict[int, float] = {}
-        self.outputs: dict[tuple[int, int], str] = {}
+        self.results: dict[tuple[int, int], tuple[str, int]] = {}  # output, replays up to then
         self.exposed: dict[int, int] = {}  # what a lowered budget found committed already
 
     def after_step(self, *, replayed: bool = False) -> None:
@@ -65,20 +66,35 @@ class Checks:
 
     def _check_records(self) -> None:
         records = Record.objects.filter(job_id__in=self.world.jobs).order_by("job_id", "n")
-        held = set()
-        for job_id, n, status, calls, output in records.values_list(
-            "job_id", "n", "status", "calls", "output"
+        held, accepted = set(), set()
+        for job_id, n, status, calls, output, kept_from, generation in records.values_list(
+            "job_id", "n", "status", "calls", "output", "kept_from", "generation"
         ):
             if status == RecordStatus.RUNNING:
                 held.add((job_id, n, calls))
-            known = self.outputs.get((job_id, n))
-            self._demand(known in (None, output), f"record {n} of job {job_id} changed its result")
+            known, replays = self.results.get((job_id, n), (None, 0))
+            # A replay's answer alone takes its place; until then it is what it was.
+            replaced = output is not None and kept_from is None and generation > replays
+            self._demand(
+                known in (None, output) or replaced,
+                f"record {n} of job {job_id} changed its result",
+            )
+            if output is not None and known != output:
+                self.results[(job_id, n)] = (output, generation)
+                self.world.reached["result replaced"] += known is not None
             if output is not None:
-                self.outputs[(job_id, n)] = output
+                accepted.add((job_id, n, json.loads(output)["score"]))
+                told = {RecordStatus.SUCCEEDED: "kept", RecordStatus.RUNNING: "stands meanwhile"}
+                if kept_from is not None and status in told:
+                    self.world.reached[f"result {told[RecordStatus(status)]}"] += 1
         # Each call that arrived is in the ledger, or held by whoever made it.
         self._demand(not self.world.provider.twice, f"sent twice: {self.world.provider.twice}")
-        attempts = set(
-            Attempt.objects.filter(job_id__in=self.world.jobs).values_list("job_id", "n", "number")
+        ledger = Attempt.objects.filter(job_id__in=self.world.jobs)
+        keys = ("job_id", "n", "number")
+        attempts = set(ledger.values_list(*keys))
+        found = set(ledger.filter(outcome=AttemptOutcome.ACCEPTED).values_list(*keys))
+        self._demand(
+            found == accepted, f"results not of accepted calls: {sorted(found ^ accepted)}"
         )
         unknown = self.world.provider.calls.keys() - attempts - held
         self._demand(not unknown, f"calls without an attempt: {sorted(unknown)}")

@@ -16,7 +16,6 @@ from jobs.providers.types import HttpRequest, HttpResponse
 from tests.engine.build import INPUT_PRICE, OUTPUT_PRICE
 
 _ROW = re.compile(rb"job (\d+) row (\d+)")
-_RIGHT = '{"label": "a", "score": 1}'
 # The jobs' own timeout; and what no call waits for.
 TIMEOUT_S = 8.0
 _EVER = 10_000.0
@@ -118,7 +117,8 @@ class Provider:
             raise TransportError(FailureClass.CONNECTION, "The connection broke", sent=True)
         if fault in ERRORS:
             return self._error(*ERRORS[fault])
-        return _answer(*TEXTS.get(fault, (_RIGHT, "stop")), *tokens)
+        right = f'{{"label": "a", "score": {number}}}'  # says to which call it belongs
+        return _answer(*TEXTS.get(fault, (right, "stop")), *tokens)
 
     def _error(self, status: int, code: str) -> HttpResponse:
         headers = {}

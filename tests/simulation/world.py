@@ -153,11 +153,14 @@ class World:
     def _launch(self) -> None:
         rng, tag = self.rng, len(self.jobs)
         job = make_job(
-            [{"text": f"job {tag} row {n}"} for n in range(1, rng.randint(4, 25))],
+            [
+                {"text": f"job {tag} row {n}"}
+                for n in range(1, rng.randint(4, rng.choice((20, 45))))
+            ],
             limits=rng.choice(({}, {}, {"rpm": 600}, {"max_in_flight": 3})),
             parameters={"max_tokens": 200, "timeout": TIMEOUT_S},
             max_attempts=rng.choice((1, 2, 3)),
-            tolerated_failure_rate=rng.choice((0.2, 1.0)),
+            tolerated_failure_rate=rng.choice((0.05, 1.0)),
             budget=rng.choice((None, None, 10**9, 4 * 10**9)),
         )
         user = User.objects.create(username=f"user {job.pk}")
@@ -318,7 +321,7 @@ class World:
         self._act("resume", job, job_resume)
 
     def _meddle(self, job: Job) -> None:
-        acts = ["pause", "resume", "resume", "replay", "budget", "twice"]
+        acts = ["pause", "resume", "resume", "replay", "replay succeeded", "budget", "twice"]
         if self.rng.random() < 0.15:
             acts.append("cancel")
         match self.rng.choice(acts):
@@ -335,7 +338,12 @@ class World:
                 committed = job.cost + job.in_doubt_cost + job.reserved
                 self._budget(job, max(1, int(committed * self.rng.uniform(0.3, 1.5))))
             case "replay":
-                self._act("replay", job, self._replay)
+                self._act("replay", job, partial(self._replay, RecordFilter()))
+            case "replay succeeded":
+                rows = tuple(n for n in range(1, job.total + 1) if self.rng.random() < 0.5)
+                replayed = self.rng.choice(("succeeded", "all"))
+                chosen = RecordFilter(rows=self.rng.choice(((), rows)), replayed=replayed)
+                self._act("replay succeeded", job, partial(self._replay, chosen))
 
     def _act(self, name: str, job: Job, act: Callable[..., Any]) -> None:
         try:
@@ -347,11 +355,11 @@ class World:
         past.update(status_at=self.timeline.now())
         self.note("person", f"{name} job {self.jobs.index(job.pk) + 1}")
         self.reached[f"person: {name}"] += 1
-        self.checks.after_step(replayed=name == "replay")
+        self.checks.after_step(replayed=name.startswith("replay"))
 
     @staticmethod
-    def _replay(actor: Actor, job: Job) -> None:
-        replay_create(actor=actor, job=job, key="", chosen=RecordFilter(), overrides=Overrides())
+    def _replay(chosen: RecordFilter, actor: Actor, job: Job) -> None:
+        replay_create(actor=actor, job=job, key="", chosen=chosen, overrides=Overrides())
 
     def _budget(self, job: Job, budget: int) -> None:
         fresh = Job.objects.get(pk=job.pk)

@@ -171,6 +171,25 @@ def test_failed_rows_are_reached_and_replayed_by_the_keyboard(
     assert Replay.objects.get().filter == {"rows": [3]}
 
 
+def test_rows_that_succeeded_are_ticked_one_by_one_and_looked_at_before_they_are_sent(
+    visitor: Page,
+    work: Work,  # noqa: F811
+) -> None:
+    job = work.job(succeeded=2, failed=2, status=JobStatus.COMPLETED_WITH_FAILURES)
+    visitor.goto(f"/jobs/{job.public_id}/")
+    ticked = visitor.locator("[data-bulk-count]")
+    visitor.get_by_role("checkbox", name="Select all failed rows on this page").check()
+    expect(ticked).to_have_text("2 selected")
+    visitor.get_by_role("checkbox", name="Select row 1").check()
+    expect(ticked).to_have_text("3 selected")
+    visitor.get_by_role("button", name="Replay as they were").click()
+    expect(visitor.locator("#touch")).to_contain_text("1 of these succeeded already")
+    assert not Replay.objects.exists()
+    visitor.get_by_role("button", name="Replay 3 records").click()
+    expect(visitor.get_by_role("status")).to_contain_text("Replaying 3.")
+    assert Replay.objects.get().filter == {"rows": [1, 3, 4], "status": "all"}
+
+
 def test_it_works_without_scripts(browser: Browser, live_server: LiveServer, work: Work) -> None:  # noqa: F811
     context = _logged_in(browser, live_server, work, work.cast.olivia, java_script_enabled=False)
     page = context.new_page()

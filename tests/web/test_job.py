@@ -77,7 +77,7 @@ def test_disabled_actions_say_why(work: Work) -> None:  # noqa: F811
     page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
     assert "Pause – not available: The job is completed" in page
     assert "Cancel job – not available: The job is completed" in page
-    assert "Replay failed – not available: The job is completed" in page
+    assert "Replay failed – not available: No record has failed" in page
     running = work.job(succeeded=2, pending=1)
     page = text(work.olivia.get(f"/jobs/{running.public_id}/"))
     assert "Replay failed – not available: No record has failed" in page

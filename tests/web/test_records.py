@@ -85,13 +85,37 @@ def test_previous_and_next_stay_within_the_filter(work: Work, ended: Job) -> Non
     assert not [one for one in tags(first, "a") if one.get("rel") == "prev"]
 
 
-def test_a_record_that_did_not_fail_cannot_be_replayed_and_says_why(
+def test_a_record_that_succeeded_is_sent_again_only_by_who_saw_that_it_had(
     work: Work,  # noqa: F811
     ended: Job,
 ) -> None:
-    page = text(work.olivia.get(f"/jobs/{ended.public_id}/records/1/"))
-    assert "The record is succeeded; only failed ones are replayed" in page
-    assert "Replay with this row" not in page
+    url = f"/jobs/{ended.public_id}/records/1/"
+    page = work.olivia.get(url)
+    assert "This row succeeded already: it is sent and paid again" in text(page)
+    links = [one.get("href") for one in tags(page, "a")]
+    assert f"/jobs/{ended.public_id}/replay/?rows=1&status=all" in links
+    # A page from when it had not ended yet.
+    stale = work.olivia.post(url, {"nonce": "n1"})
+    assert "No failed record matches (any more)" in text(stale)
+    assert not Replay.objects.exists()
+    form = {"nonce": "n2", "replayed": "all", "column-0": "A kinder subject", "column-1": "1"}
+    assert "Row 1 is sent again as edited." in text(work.olivia.post(url, form, follow=True))
+    assert Replay.objects.get().filter == {"rows": [1], "status": "all"}
+
+
+def test_a_record_that_is_sent_again_shows_the_result_that_stays(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/records/1/"
+    records = Record.objects.filter(job=ended, n=1)
+    records.update(kept_from=0, status=RecordStatus.PENDING, generation=1)
+    page = text(work.olivia.get(url))
+    assert "It is sent again. Its present result stays until a new one is accepted." in page
+    assert "The record is pending; what has ended is replayed" in page
+    records.update(status=RecordStatus.SUCCEEDED, message="The words of the refusal.")
+    page = text(work.olivia.get(url))
+    assert (
+        "Its last replay brought no result; the former one stays. The words of the refusal." in page
+    )
+    assert "Accepted result" in page
 
 
 def test_an_edited_row_is_replayed_and_only_the_changes_count(work: Work, ended: Job) -> None:  # noqa: F811
@@ -128,17 +152,26 @@ def test_a_row_that_is_not_there_is_a_404(work: Work, ended: Job) -> None:  # no
         assert work.olivia.get(f"/jobs/{ended.public_id}/records/{n}/").status_code == 404
 
 
-def test_only_failed_rows_can_be_ticked(work: Work, ended: Job) -> None:  # noqa: F811
-    page = work.olivia.get(f"/jobs/{ended.public_id}/")
-    ticks = [one["value"] for one in tags(page, "input") if one.get("name") == "selected"]
-    assert ticks == ["3", "4", "5"]
+def test_rows_that_have_ended_can_be_ticked(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/"
+    page = work.olivia.get(url)
+    ticks = [one for one in tags(page, "input") if one.get("name") == "selected"]
+    assert [one["value"] for one in ticks] == ["1", "2", "3", "4", "5"]
+    # What succeeded is not among those that are ticked together, unless it is what was filtered for.
+    assert [one["value"] for one in ticks if "data-bulk-apart" in one] == ["1", "2"]
     assert "All 3 failed records that match" in text(page)
+    page = work.olivia.get(f"{url}?status=succeeded")
+    assert "All 2 succeeded records that match" in text(page)
+    assert not [one for one in tags(page, "input") if "data-bulk-apart" in one]
+    page = work.olivia.get(f"{url}?status=pending")
+    assert not [one for one in tags(page, "input") if one.get("name") == "selected"]
     # A text search cannot be handed on to a replay: there is no "all" then.
     searched = work.olivia.get(f"/jobs/{ended.public_id}/?q=ticket")
     assert not [one for one in tags(searched, "input") if one.get("name") == "all_matching"]
     done = work.job(succeeded=2, status=JobStatus.COMPLETED)
     page = work.olivia.get(f"/jobs/{done.public_id}/")
-    assert not [one for one in tags(page, "input") if one.get("name") == "selected"]
+    names = [one.get("name") for one in tags(page, "input")]
+    assert (names.count("selected"), names.count("all_matching")) == (2, 0)
 
 
 def test_the_list_polls_while_rows_can_change(work: Work) -> None:  # noqa: F811

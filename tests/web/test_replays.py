@@ -3,8 +3,10 @@
 import pytest
 from django.utils import timezone
 
-from jobs.control.filters import SEARCH_ROWS
-from jobs.models import Job, JobStatus, Record, RecordStatus, Replay, TemplateVersion
+from jobs.control.filters import SEARCH_ROWS, RecordFilter
+from jobs.control.replays import Overrides, replay_preview
+from jobs.models import Job, JobStatus, Record, RecordStatus, Replay, Role, TemplateVersion
+from jobs.teams.access import Actor
 from tests.cast import cast  # noqa: F401
 from tests.web.reading import LIVE, tag_with, tags, text
 from tests.web.work import CALL, Work, work  # noqa: F401
@@ -90,12 +92,70 @@ def test_faults_are_shown_beside_their_fields(work: Work, ended: Job) -> None:  
 
 def test_ticked_rows_are_replayed_and_the_rest_is_told(work: Work, ended: Job) -> None:  # noqa: F811
     url = f"/jobs/{ended.public_id}/replay/"
-    form = {"nonce": "n1", "intent": "as_is", "selected": ["3", "4", "1"]}
+    Record.objects.filter(job=ended, n=5).update(status=RecordStatus.PENDING, failure_class=None)
+    form = {"nonce": "n1", "intent": "as_is", "selected": ["3", "4", "5"]}
     answer = work.olivia.post(url, form, follow=True)
     assert "Replaying 2, skipped 1 (not failed, or no longer)." in text(answer)
-    assert Replay.objects.get().filter == {"rows": [1, 3, 4]}
-    other = work.olivia.post(url, {**form, "selected": ["5"]}, follow=True)
+    assert Replay.objects.get().filter == {"rows": [3, 4, 5]}
+    other = work.olivia.post(url, {**form, "selected": ["6"]}, follow=True)
     assert "Replaying 1." in text(other)
+
+
+def test_what_succeeded_is_looked_at_before_it_is_paid_again(work: Work, ended: Job) -> None:  # noqa: F811
+    url = f"/jobs/{ended.public_id}/replay/"
+    form = {"nonce": "n1", "intent": "as_is", "selected": ["3", "4", "1"]}
+    answer = work.olivia.post(url, form, follow=True)
+    chosen = f"{url}?rows=1%2C3%2C4&status=all"
+    assert answer.redirect_chain[-1][0] == chosen
+    page = text(answer)
+    assert "3 records : records that failed or succeeded among the chosen rows 1, 3, 4." in page
+    assert (
+        "1 of these succeeded already: it is sent and paid again; its present result stays until a "
+        "new one is accepted." in page
+    )
+    assert "?rows=1%2C3%2C4" in [one.get("href") for one in tags(answer, "a")]
+    assert not Replay.objects.exists()
+    done = work.olivia.post(chosen, {"nonce": "n2", "intent": "create"}, follow=True)
+    assert "Replaying 3." in text(done)
+    assert Replay.objects.get().filter == {"rows": [1, 3, 4], "status": "all"}
+
+
+def test_all_that_succeeded_can_be_sent_again_also_of_a_completed_job(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=4, status=JobStatus.COMPLETED)
+    url = f"/jobs/{job.public_id}/replay/"
+    form = {"intent": "as_is", "all_matching": "1"}
+    answer = work.olivia.post(f"{url}?status=succeeded", form, follow=True)
+    assert answer.redirect_chain[-1][0] == f"{url}?status=succeeded"
+    assert "4 of these succeeded already: they are sent and paid again" in text(answer)
+    work.olivia.post(f"{url}?status=succeeded", {"nonce": "n", "intent": "create"})
+    replay = Replay.objects.get()
+    assert (replay.asked, replay.filter) == (4, {"status": "succeeded"})
+    job.refresh_from_db()
+    assert job.state is JobStatus.RUNNING
+    # Without that said, there is nothing to send.
+    page = text(work.olivia.get(f"/jobs/{job.public_id}/replay/"))
+    assert "No record has failed" in page
+    with_some = RecordFilter(rows=(1, 2), replayed="all")
+    actor = Actor(work.cast.olivia, work.cast.team, Role.OPERATOR, False, "session")
+    preview = replay_preview(actor=actor, job=job, chosen=with_some, overrides=Overrides())
+    assert (preview.records, preview.succeeded) == (2, 2)
+
+
+def test_a_replays_page_says_what_kept_its_former_result(work: Work, ended: Job) -> None:  # noqa: F811
+    replay = Replay.objects.create(
+        job=ended, key="k", asked=4, sent=4, applied_to=6, applied_at=timezone.now(),
+        filter={"status": "all"}, created_by=work.cast.olivia,
+    )  # fmt: skip
+    records = Record.objects.filter(job=ended)
+    records.filter(n=1).update(replay=replay, kept_from=0)
+    records.filter(n=2).update(replay=replay)
+    url = f"/jobs/{ended.public_id}/replays/{replay.public_id}/"
+    page = text(work.olivia.get(url))
+    assert "1 succeeded; 1 kept its former result: nothing new was accepted." in page
+    records.filter(n__in=(3, 4)).update(replay=replay)
+    page = text(work.olivia.get(url))
+    assert "1 succeeded, 2 failed again, 1 kept its former result." in page
+    assert "0 skipped (no longer as chosen) · 1 kept its former result" in page
 
 
 def test_all_that_match_takes_the_filter(work: Work, ended: Job) -> None:  # noqa: F811
