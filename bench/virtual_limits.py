@@ -36,6 +36,7 @@ class Provider:
     headers: str = "all"
     latency: float = 0.4
     jitter: float = 0.5
+    sheds: float = 0.0  # the share that is sent away at random, with no word of any limit
 
     def hints(self, limit: int, remaining: int, reset: float, wait: float) -> RateHints:
         if self.headers == "none":
@@ -141,6 +142,7 @@ class _Counting:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.rng = random.Random(run.seed)
         self.limits = ProviderLimits(lambda: run.now)
         self.change(run.provider.rpm)
 
@@ -151,6 +153,9 @@ class _Counting:
 
     def ask(self) -> Outcome:
         run = self.run
+        if run.provider.sheds and self.rng.random() < run.provider.sheds:
+            run.refused[int(run.now - BEGIN)] += 1
+            return Outcome(FailureClass.RATE_LIMITED, "", http_status=429)
         if run.provider.rpm == 0:
             return self._right(RateHints())
         wait, _, states = self.limits.take("m", 0, None)

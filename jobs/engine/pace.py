@@ -186,8 +186,10 @@ class Pace:
             self.searching = self.searching and not self.minutes
             self._turn(now)
             self.shut_since, self.refused = 0.0, seen.refused
-        well = 1 - 1 / SICK_OF
-        self.sick = 1 - (1 - self.sick * well**seen.passed) * well**seen.refused
+        if calls := seen.passed + seen.refused:
+            # In which order they came is not told: spread evenly.
+            share = seen.refused / calls
+            self.sick = share + (self.sick - share) * (1 - 1 / SICK_OF) ** calls
         if seen.refused and not self._is_noise(now):
             self._cut(seen, now, max(now, reopens))
         elif seen.refused and self.searching and not self.doubted:
@@ -200,6 +202,8 @@ class Pace:
         if self.doubted and self._tells(now, ENOUGH_S / 2):
             # A small share of refusals may be due to cool-downs that fill a bucket again and again.
             return (self.rate() or 0.0) < DOUBT * self._mean(now)
+        if self.told is not None and (self.rate() or 0.0) <= self.told:
+            return True  # the limit is known, and this was below it
         return self.base is None or self.searching
 
     def _spell(self, now: float) -> float:

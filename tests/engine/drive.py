@@ -13,7 +13,7 @@ from jobs.models import Job
 from jobs.providers.transport import LeanTransport
 
 # Quick: nothing here waits for what a person would.
-TUNING = Tuning(flush_every=0.02, tick=0.05, heartbeat=0.5, idle=0.2, life=60.0, grace=5.0)
+TUNING = Tuning(flush_every=0.02, tick=0.05, heartbeat=0.5, idle=0.2, life=600.0, grace=5.0)
 
 
 def run_slice(store: Store | None = None, **tuning: Any) -> None:

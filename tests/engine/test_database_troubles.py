@@ -56,8 +56,11 @@ def _full_file() -> None:
         cursor.execute("PRAGMA page_count")
         (pages,) = cursor.fetchone()
         cursor.execute(f"PRAGMA max_page_count = {pages}")
+        cursor.execute("PRAGMA page_size")
+        (size,) = cursor.fetchone()
         try:
-            cursor.execute("CREATE TABLE big AS SELECT randomblob(1000000) AS bytes")
+            # More than the whole file, much of which may be free.
+            cursor.execute("CREATE TABLE big AS SELECT zeroblob(%s) AS bytes", [(pages + 1) * size])
         finally:
             cursor.execute("PRAGMA max_page_count = 1073741823")
 

@@ -127,3 +127,11 @@ def test_teams_take_turns_where_calls_are_rationed() -> None:
     run = Run(UNLIMITED, 2, 60.0, limits=Limits(rpm=300), teams=(1, 2, 3)).run()
     shares = [run.by_team[team] for team in (1, 2, 3)]
     assert max(shares) - min(shares) <= 6, shares
+
+
+@pytest.mark.parametrize("rpm", [0, 3_000])
+def test_it_is_not_misled_by_a_provider_that_sheds_load_at_random(rpm: int) -> None:
+    """Two of a hundred are sent away whatever is asked for: with no limit, or with one that is told."""
+    run = Run(Provider(rpm, sheds=0.02), 2, 300.0).run()
+    sent = sum(run.sent_by[name, s] for name in "01" for s in range(60, 300)) / 4
+    assert sent >= (50_000 if rpm == 0 else 0.6 * rpm)

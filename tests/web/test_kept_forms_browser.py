@@ -30,7 +30,10 @@ def page(
     work: Work,  # noqa: F811
     scripts: bool,
 ) -> Iterator[Page]:
-    context = _logged_in(browser, live_server, work, work.cast.olivia, java_script_enabled=scripts)
+    context = _logged_in(
+        browser, live_server, work, work.cast.olivia,
+        java_script_enabled=scripts, reduced_motion="reduce",
+    )  # fmt: skip
     yield context.new_page()
     context.close()
 
