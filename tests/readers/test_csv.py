@@ -141,6 +141,22 @@ def test_it_sets_broken_utf_8_aside_by_line_and_byte(tmp_path: Path) -> None:
     assert "line 3, byte 3 (0xFF)" in reader.detected.notices[0]
 
 
+@pytest.mark.parametrize("between", ["", "plain,0\n" * 500_000], ids=["near", "far"])
+def test_it_takes_no_broken_place_for_another_encoding(tmp_path: Path, between: str) -> None:
+    """Were it windows-1252, “café” would stand there as “cafÃ©”."""
+    text = b"id,t\n1,ok\n2,\xff\xfe\x80bad\n" + f"{between}3,café\n".encode()
+    items = everything(file_of(tmp_path, "a.csv", text))
+    assert good(items)[-1].values["t"] == "café"
+    (fault,) = bad(items)
+    assert (fault.line, "byte 3 is 0xFF, which is not UTF-8" in fault.message) == (3, True)
+
+
+def test_it_reads_western_text_in_which_capitals_look_like_utf_8(tmp_path: Path) -> None:
+    text = "a,b\ncafé,„MENÜ“\nnaïve,größer\n"  # Ü“ are the bytes of a letter in UTF-8
+    reader = opened(file_of(tmp_path, "a.csv", text.encode("windows-1252")))
+    assert reader.detected.encoding == "windows-1252"
+
+
 def test_it_refuses_a_header_that_cannot_be_decoded(tmp_path: Path) -> None:
     text = b"a\xff,b\n" + "é,ü\nö,ä\n".encode()
     with pytest.raises(ReadError, match="header cannot be read: Line 1, byte 2 is 0xFF"):

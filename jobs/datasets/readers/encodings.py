@@ -51,6 +51,10 @@ _BOMS = (
 )
 _CHUNK = 1024 * 1024
 _GUESS_BYTES = 64 * 1024  # the guess looks at this much of the lines that are not ASCII
+_RUNS = 10_000  # runs of bytes that are not ASCII: so many tell what a file is
+_RUN = re.compile("[^\0-\x7f]+")
+_INVALID = re.compile("[\udc80-\udcff]")
+_SEVERAL_BYTES = ("shift_jis", "euc-jp", "gb18030", "big5", "euc-kr")
 _WORD = re.compile(r"\w+")
 # Signs that stand beside letters in western text, unlike ¶, ¯ or ³, which betray another encoding.
 _WESTERN_SIGNS = "’‘“”„‚«»–—…·ªº°®™©€£§¿¡•´\u00a0\u00ad"
@@ -104,9 +108,11 @@ def detect_encoding(path: Path, head: bytes, chosen: str | None) -> Encoding:
         notice = None if name == "utf-8" else f"The file is read as {name.upper()}."
         return Encoding(name, None, notice)
     if name == "utf-8":
-        sample, broken = _sample(path, damage.offset)
-        if not broken:
-            return _guess(path, sample)
+        told = _tally(path)
+        if told.valid <= told.invalid:
+            guessed = _guess(path, damage, told)
+            if guessed is not None:
+                return guessed
     return _checked(name, damage)
 
 
@@ -157,9 +163,43 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return "utf-16-be" if even > 0.4 and odd < 0.05 else None
 
 
-def _sample(path: Path, offset: int) -> tuple[bytes, bool]:
-    """Lines with bytes above 127 around the first damage, and whether it is UTF-8 after all:
-    then most of what is not ASCII there still is valid UTF-8."""
+@dataclass
+class _Tally:
+    """Of a file that is not UTF-8 throughout: its characters that are neither ASCII nor invalid, the
+    bytes that are invalid, and the runs of both that have no invalid byte and those that have one."""
+
+    valid: int = 0
+    invalid: int = 0
+    whole_runs: int = 0
+    broken_runs: int = 0
+
+    @property
+    def mixed(self) -> bool:
+        """Whether it is UTF-8 with broken places. In an encoding of one byte a letter, next to no word
+        happens to be UTF-8."""
+        return 0 < self.whole_runs >= self.broken_runs
+
+
+def _tally(path: Path) -> _Tally:
+    """Over the whole file, for one broken place may come long before the first letter with an accent."""
+    told = _Tally()
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            text = decoder.decode(chunk)
+            for run in () if text.isascii() else _RUN.findall(text):
+                invalid = len(_INVALID.findall(run))
+                told.invalid += invalid
+                told.valid += len(run) - invalid
+                told.broken_runs += invalid > 0
+                told.whole_runs += not invalid
+            if told.broken_runs + told.whole_runs > _RUNS:
+                break
+    return told
+
+
+def _sample(path: Path, offset: int) -> bytes:
+    """Lines with bytes above 127 around the first damage."""
     kept: list[bytes] = []
     total = 0
     with path.open("rb") as file:
@@ -171,18 +211,19 @@ def _sample(path: Path, offset: int) -> tuple[bytes, bool]:
             total += len(kept[-1])
             if total > _GUESS_BYTES:
                 break
-    text = window.decode("utf-8", "surrogateescape")
-    invalid = len(re.findall("[\udc80-\udcff]", text))
-    valid = len(re.findall("[^\0-\x7f\udc80-\udcff]", text))
-    return b"\n".join(kept), valid > invalid
+    return b"\n".join(kept)
 
 
-def _guess(path: Path, sample: bytes) -> Encoding:
+def _guess(path: Path, damage: Damage, told: _Tally) -> Encoding | None:
+    """The encoding to ask about; None where UTF-8 with broken places is more likely."""
+    sample = _sample(path, damage.offset)
     candidates = ["windows-1252"] if _looks_western(sample) else []
     match = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSABLE).best()
     if match is not None and match.encoding in _BY_CODEC:
         candidates.append(_BY_CODEC[match.encoding])
     for name in candidates:
+        if told.mixed and name not in _SEVERAL_BYTES:
+            return None
         if first_damage(path, name) is None:
             return Encoding(
                 name,
@@ -190,8 +231,8 @@ def _guess(path: Path, sample: bytes) -> Encoding:
                 f"The file is not UTF-8. It is read as {name}: check letters such as é, ß or ł "
                 "in the first rows, and choose another encoding if they look wrong.",
             )
-    damage = first_damage(path, "utf-8")
-    assert damage is not None
+    if told.mixed:
+        return None
     raise ReadError(
         f"The file is not UTF-8: line {damage.line:,}, byte {damage.byte:,} is "
         f"0x{damage.value:02X}. Save it as UTF-8, or choose its encoding.",
