@@ -41,6 +41,8 @@ BAD: list[tuple[Make, int | None, str]] = [
     (text("a.csv", " \n\n"), None, "The file is empty. Upload one with a header and rows."),
     (text("a.csv", "a,b\n"), 1, "header but no rows. Add rows below the header."),
     (text("a.csv", "a,b,a\n1,2,3\n"), 1, "“a” (columns 1, 3). Rename them"),
+    (text("a.csv", "id,a,a,,\n1,2,3,4,5\n"), 1, "“a” (columns 2, 3). Rename them"),
+    (text("a.csv", "id,a,a,,\n1,2,3,4,5\n"), 1, "Columns 4, 5 have no name in the header. Give"),
     (text("a.csv", "a,,c,\n1,2,3,4\n"), 1, "Columns 2, 4 have no name in the header. Give every"),
     (text("a.csv", b"a\xff,b\n" + "é,ü\nö,ä\n".encode()), 1, "Line 1, byte 2 is 0xFF"),
     (text("a.csv", 'a,b\n"' + "x\n" * 12_000), 2, "quote opens on line 2 does not end within"),

@@ -186,28 +186,29 @@ def check_names(names: list[str], limits: Limits, line: int | None) -> None:
             "Remove the ones that are not needed.",
             line,
         )
+    faults = []
     blank = [str(place) for place, name in enumerate(names, 1) if not name]
     if blank:
         places = ", ".join(blank[:20])
         which = f"Column {places} has" if len(blank) == 1 else f"Columns {places} have"
-        raise ReadError(
-            f"{which} no name in the header. Give every column a name, or remove the column.", line
+        faults.append(
+            f"{which} no name in the header. Give every column a name, or remove the column."
         )
     places_of: dict[str, list[int]] = {}
     for place, name in enumerate(names, 1):
         places_of.setdefault(name, []).append(place)
-    twice = {name: places for name, places in places_of.items() if len(places) > 1}
+    twice = {name: at for name, at in places_of.items() if len(at) > 1 and name}
     if twice:
         told = "; ".join(
-            f"“{name}” (columns {', '.join(map(str, places[:20]))})"
-            for name, places in list(twice.items())[:10]
+            f"“{name}” (columns {', '.join(map(str, at[:20]))})"
+            for name, at in list(twice.items())[:10]
         )
-        raise ReadError(
+        faults.append(
             f"The header has the same name more than once: {told}. Rename them so that each "
-            "column has a name of its own.",
-            line,
-            next(iter(twice)),
+            "column has a name of its own."
         )
+    if faults:
+        raise ReadError(" ".join(faults), line, next(iter(twice), None))
     for name in names:
         check_name(name, limits, line)
 
