@@ -56,6 +56,21 @@ def test_it_gives_values_the_way_a_person_sees_them(tmp_path: Path) -> None:
     assert reader.bytes_read == reader.bytes_total
 
 
+def test_it_writes_long_numbers_out_and_says_that_digits_may_be_lost(tmp_path: Path) -> None:
+    cells = [
+        cell("A2", 12345678901234567),
+        cell("B2", "1.5E+17", kind="n"),
+        cell("C2", 999999999999999),
+    ]
+    header = [cell(f"{name}1", name) for name in "ABC"]
+    reader = opened(workbook(tmp_path, {"S": rows_of(header, cells)}))
+    (row,) = values(list(reader))
+    assert [str(value) for value in row.values()] == [
+        "12345678901234568", "150000000000000000", "999999999999999"
+    ]  # fmt: skip
+    assert "Numbers of more than 15 digits: 2." in reader.notices[0]
+
+
 def test_it_tells_about_formulas_without_a_saved_result(tmp_path: Path) -> None:
     rows = rows_of(
         [cell("A1", "a"), cell("B1", "b")],

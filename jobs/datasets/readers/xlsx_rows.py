@@ -1,9 +1,10 @@
 """XLSX: one sheet, its first row that is not empty being the header.
 
 Values are what the workbook has saved: texts as they are, numbers without `.0` where they are
-whole, true and false, dates and times in ISO 8601, formulas as their last saved result. Empty
-cells are null (the format does not tell an empty text from no text), error cells such as #N/A
-too. Rows without any value are skipped. Macros are never run; nothing outside the file is read.
+whole (a notice tells of those with more digits than a spreadsheet keeps), true and false, dates
+and times in ISO 8601, formulas as their last saved result. Empty cells are null (the format does
+not tell an empty text from no text), error cells such as #N/A too. Rows without any value are
+skipped. Macros are never run; nothing outside the file is read.
 """
 
 import datetime as dt
@@ -25,6 +26,7 @@ from jobs.datasets.readers.rows import (
 from jobs.datasets.readers.serialise import visible
 
 _EXACT = 10**15  # a spreadsheet keeps 15 digits
+_WHOLE = 2**63  # below that a whole number is written without an exponent
 _DAMAGED = "The workbook is damaged. Open it, save it again, and upload it."
 
 
@@ -48,6 +50,7 @@ class XlsxReader(Reader):
     """Trusts the file: `detect` has inspected what it unpacks to."""
 
     _done: float = 0.0
+    _inexact: int = 0  # numbers of more digits than a spreadsheet keeps
 
     @property
     def bytes_read(self) -> int:
@@ -100,6 +103,11 @@ class XlsxReader(Reader):
                 yield self._row(header, cells, number)
         if not header:
             raise ReadError(f"The sheet “{name}” is empty.{self._others(name)}")
+        if self._inexact:
+            self.notices.append(
+                f"Numbers of more than 15 digits: {self._inexact:,}. A spreadsheet keeps 15, so "
+                "the last ones may differ from what was typed. Keep long ids in cells of text."
+            )
 
     def _header(self, cells: list[Any], number: int) -> list[str]:
         """Names up to the last cell that is not empty: formatting often reaches further."""
@@ -122,6 +130,8 @@ class XlsxReader(Reader):
             if isinstance(value, str) and len(value) > self.limits.cell_bytes:
                 told = f"The cell of “{name}” is larger than {size(self.limits.cell_bytes)}."
                 return BadRow(number, told, bounded(value))
+            if value.__class__ in (int, float) and abs(value) >= _EXACT:
+                self._inexact += 1
             values[name] = value
         return Row(number, values)
 
@@ -130,7 +140,7 @@ def _value(cell: Any) -> Any:
     if isinstance(cell, str):
         return (visible(cell) if "\0" in cell else cell) or None
     if isinstance(cell, float):
-        if cell.is_integer() and abs(cell) < _EXACT:
+        if cell.is_integer() and abs(cell) < _WHOLE:
             return int(cell)
         return cell if abs(cell) != float("inf") and cell == cell else None
     if isinstance(cell, dt.timedelta):
