@@ -1,8 +1,8 @@
 """One JSON object to a row's values.
 
 Types stay as they are, nested values too, and numbers as they were written (`jobs.written`). Beyond what
-JSON readers agree on: an integer too large for any of them is kept as the text of its digits; a name
-that stands twice in one object is a fault; NUL and lone surrogates in texts become U+FFFD.
+JSON readers agree on: a number too large for any of them (`1e400`) is kept as a text, as it was written;
+a name that stands twice in one object is a fault; NUL and lone surrogates in texts become U+FFFD.
 """
 
 import json
@@ -131,12 +131,8 @@ def _parse_slowly(raw: bytes) -> Any:
 def _written(text: str) -> int | float | Written | str:
     try:
         return written(text)
-    except TooLargeError as error:
-        if text.lstrip("-").isdecimal():
-            return text
-        raise RowFaultError(
-            f"The number {text[:30]} is too large. Write it as text, in quotes."
-        ) from error
+    except TooLargeError:
+        return text
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
