@@ -25,6 +25,10 @@ PATIENCE_S = 3.0
 POLL_S = 0.05
 
 
+class KeyInUse(Conflict):
+    """Another request with this key has no answer yet (409)."""
+
+
 def idempotent[**P](operation: Callable[P, Any]) -> Callable[P, Any]:
     """Wraps an operation that returns a dict or a Status of one. Failed requests free their key."""
 
@@ -90,7 +94,7 @@ def _claim(request: Any, key: str) -> tuple[IdempotencyKey | None, HttpResponse 
             entry.created_at = now
             return entry, None
         if time.monotonic() > deadline:
-            raise Conflict("A request with this Idempotency-Key is still being worked on.")
+            raise KeyInUse("A request with this Idempotency-Key is still being worked on.")
         time.sleep(POLL_S)
 
 

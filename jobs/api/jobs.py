@@ -99,6 +99,10 @@ def index(
         raise Invalid.field("tab", f"One of {', '.join(TABS)}")
     if status and status not in JobStatus.values:
         raise Invalid.field("status", f"One of {', '.join(JobStatus)}")
+    if template:
+        named("template", lambda: template_for(actor, template))
+    if dataset:
+        named("dataset", lambda: dataset_for(actor, dataset))
     chosen = JobFilter.parse(
         {"tab": tab, "template": template, "dataset": dataset, "model": model, "q": q}
     )

@@ -1,7 +1,8 @@
 """Every error of the API as problem details (RFC 9457): {type, title, status, detail, errors}.
 
 `errors` names each fault by the path to it in the request, as the client wrote it: a field of the body,
-a parameter of the query or path, a header; or "body", "path", "method" where it is that as a whole.
+a parameter of the query or path, a header (also that of a token that does not reach); or "body", "path",
+"method" where it is that as a whole. What goes wrong on this side (5xx) has no place in it.
 """
 
 import logging
@@ -16,6 +17,7 @@ from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from jobs.api.idempotency import HEADER, KeyInUse
 from jobs.api.naming import NotFoundAt
 from jobs.api.parsing import Malformed, UnsupportedType
 from jobs.errors import Conflict, FieldError, Invalid, NotAllowed, NotFound
@@ -97,11 +99,12 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(NotAllowed)
     def not_allowed(request: HttpRequest, error: NotAllowed) -> HttpResponse:
-        return problem(403, str(error))
+        return _at(403, "Authorization", str(error))
 
     @api.exception_handler(Conflict)
     def conflict(request: HttpRequest, error: Conflict) -> HttpResponse:
-        return problem(409, str(error))
+        place = HEADER if isinstance(error, KeyInUse) else "path"
+        return _at(409, place, str(error))
 
     @api.exception_handler(HttpError)
     def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:

@@ -1,5 +1,5 @@
-"""Query parameters: one that is not known is refused by name, as are fields of bodies. A misspelt filter
-would otherwise answer with more than was asked for."""
+"""Query parameters: one that is not known is refused by name, as are fields of bodies, and so is one
+given twice. A misspelt or overridden filter would otherwise answer with what was not asked for."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -31,6 +31,11 @@ def _looked_at(view: Callable[..., Any], known: list[str]) -> Callable[..., Any]
     @wraps(view)
     def looked_at(request: HttpRequest, **values: Any) -> Any:
         errors = [FieldError((name,), words) for name in request.GET if name not in known]
+        errors += [
+            FieldError((name,), "Given more than once; one value is taken")
+            for name, given in request.GET.lists()
+            if name in known and len(given) > 1
+        ]
         if errors:
             raise Invalid(errors)
         return view(request, **values)

@@ -112,7 +112,9 @@ def test_it_says_that_a_request_is_still_being_worked_on(
     monkeypatch.setattr("jobs.api.idempotency.PATIENCE_S", 0)
     api.post("/templates", DRAFT, key="k")
     IdempotencyKey.objects.update(status=0, body="")
-    assert "worked on" in api.post("/templates", DRAFT, 409, key="k")["detail"]
+    problem = api.post("/templates", DRAFT, 409, key="k")
+    assert "worked on" in problem["detail"]
+    assert problem["errors"] == [{"loc": ["Idempotency-Key"], "msg": problem["detail"]}]
 
 
 @pytest.mark.django_db(transaction=True)

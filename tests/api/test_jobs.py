@@ -175,7 +175,9 @@ def test_it_pauses_resumes_and_cancels(api: Caller, simulator: SimulatorProcess)
     assert job["finished_at"]
     assert api.post(f"{path}/cancel")["status"] == "cancelled"
     for verb in ("pause", "resume"):
-        assert "cancelled" in api.post(f"{path}/{verb}", None, 409)["detail"]
+        problem = api.post(f"{path}/{verb}", None, 409)
+        assert "cancelled" in problem["detail"]
+        assert problem["errors"] == [{"loc": ["path"], "msg": problem["detail"]}]
     assert {record["status"] for record in api.items(f"{path}/records")} <= {"cancelled"}
 
 
@@ -225,6 +227,10 @@ def test_it_shows_an_unknown_price_as_unknown(api: Caller, simulator: SimulatorP
     work()
     job = api.get(path)
     assert (job["cost"], job["unpriced_attempts"]) == (None, 2)
+    assert (job["wasted_cost"], job["in_doubt_cost"]) == ("0.00", "0.00")  # no call was either
+    Job.objects.update(attempts=4, in_doubt_attempts=1, unpriced_attempts=4)
+    told = api.get(path)
+    assert (told["wasted_cost"], told["in_doubt_cost"]) == (None, None)
     assert [record["cost"] for record in api.items(f"{path}/records")] == [None, None]
     assert {attempt["cost"] for attempt in api.get(f"{path}/records/1")["attempts"]} == {None}
     (row,) = [

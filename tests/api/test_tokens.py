@@ -66,6 +66,7 @@ def test_it_is_worth_no_more_than_its_person(cast: Cast) -> None:
     Caller(cast.token(cast.alice, Role.ADMIN)).post("/prices", price, 201)
     refused = Caller(cast.token(cast.alice, Role.OPERATOR)).post("/prices", price, 403)
     assert "admin" in refused["detail"]
+    assert refused["errors"] == [{"loc": ["Authorization"], "msg": refused["detail"]}]
     Caller(cast.token(cast.olivia, Role.ADMIN)).post("/prices", price, 403)
 
 
