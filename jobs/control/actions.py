@@ -7,6 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs import queue
+from jobs.engine.breakers import Watch
 from jobs.errors import Conflict
 from jobs.models import Job, JobStatus, StatusReason
 from jobs.teams.access import Actor
@@ -39,15 +40,16 @@ def job_pause(*, actor: Actor, job: Job) -> Job:
 def job_resume(*, actor: Actor, job: Job) -> Job:
     """Go on where it stopped. Failures up to now are taken as seen: the threshold counts anew."""
     actor.require(Action.JOB_CONTROL)
+    now = timezone.now()
     with transaction.atomic():
         changed = Job.objects.filter(pk=job.pk, status__in=_RESUMABLE).update(
             status=JobStatus.RUNNING,
             status_reason="",
             status_detail="",
-            status_at=timezone.now(),
+            status_at=now,
             excused_succeeded=F("succeeded"),
             excused_failed=F("failed"),
-            watch={},
+            watch=Watch.begun_anew("resumed", now),
         )
         if changed:
             record(actor, "job.resume", job)

@@ -15,6 +15,7 @@ from jobs.control.filters import REPLAYED, RecordFilter
 from jobs.control.parameters import check_parameters
 from jobs.costs.pricing import resolve_price, value
 from jobs.datasets.selectors import row_values
+from jobs.engine.breakers import Watch
 from jobs.errors import Conflict, FieldError, Invalid
 from jobs.models import (
     Attempt,
@@ -169,16 +170,17 @@ def replay_create(
             RowEdit.objects.bulk_create(
                 RowEdit(job=job, n=n, replay=replay, data=data) for n, data in rows.items()
             )
+            now = timezone.now()
             Job.objects.filter(pk=job.pk, status__in=_ENDED).update(
                 status=JobStatus.RUNNING,
                 status_reason="",
                 status_detail="",
-                status_at=timezone.now(),
+                status_at=now,
                 finished_at=None,
                 # As with a resume: what failed up to now has been seen.
                 excused_succeeded=F("succeeded"),
                 excused_failed=F("failed"),
-                watch={},
+                watch=Watch.begun_anew("replayed", now),
             )
             told = {"succeeded": succeeded} if succeeded else {}
             record(actor, "job.replay", job, replay=replay.public_id, records=asked, **told)

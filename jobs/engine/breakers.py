@@ -7,6 +7,7 @@ that is down.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from jobs.failures import POLICIES, Action, FailureClass
@@ -48,7 +49,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Watch:
-    """What stands in `Job.watch`. Times are seconds since 1970; a person who resumes empties it."""
+    """What stands in `Job.watch`. Times are seconds since 1970; a person who resumes begins it anew."""
 
     recent: list[list[int]] = field(default_factory=list)  # succeeded, failed, calls; oldest first
     down_since: float = 0.0  # nothing but trouble since then; 0: none
@@ -59,8 +60,14 @@ class Watch:
         default_factory=list
     )  # since when, pico-USD; where it is limited
     kept: int = 0  # rows that a replay sent for nothing, and that kept the result they had
+    since: float = 0.0  # what was settled before was seen by a person; 0: by none
+    since_what: str = ""  # resumed | replayed
     settled_at: float = 0.0
     stalled_at: float = 0.0  # see jobs.engine.stalls
+
+    @classmethod
+    def begun_anew(cls, what: str, now: datetime) -> dict[str, Any]:
+        return cls(since=now.timestamp(), since_what=what).dump()
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> "Watch":

@@ -152,19 +152,17 @@ def apply_delta(
         parameters.append(dialect.time(now))
     elif status.is_runnable and pause is not None:
         status, reason = JobStatus.PAUSED, pause
-    elif status.is_runnable and failure_rate_exceeded(
-        succeeded=succeeded - watch.kept,
-        failed=failed + watch.kept,
-        excused_succeeded=before.excused_succeeded,
-        excused_failed=before.excused_failed,
-        tolerated=before.tolerated,
+    elif status.is_runnable and (
+        failing := failure_rate_exceeded(
+            succeeded=succeeded - watch.kept,
+            failed=failed + watch.kept,
+            excused_succeeded=before.excused_succeeded,
+            excused_failed=before.excused_failed,
+            tolerated=before.tolerated,
+        )
     ):
         status, reason = JobStatus.PAUSED, StatusReason.FAILURE_RATE
-        detail = (
-            f"{failed + watch.kept:,} of {failed + succeeded:,} settled rows failed"
-            f"{f' ({watch.kept:,} of them keep a former result)' if watch.kept else ''}; "
-            f"{before.tolerated:.0%} are tolerated. Look at the failures, then resume or cancel."
-        )
+        detail = _too_many_fail(watch, failing, before.tolerated)
     elif status.is_runnable and batch is not None:
         settled = succeeded + failed + before.cancelled + delta.cancelled
         found = _tripped(before, max(0, before.cursor - settled), now)
@@ -201,6 +199,19 @@ def apply_delta(
             [*parameters, before.id],
         )
     return status
+
+
+def _too_many_fail(watch: Watch, failing: tuple[int, int], tolerated: float) -> str:
+    """With the figures that were judged: what a person has seen and resumed over is not in them."""
+    since = ""
+    if watch.since:
+        at = datetime.fromtimestamp(watch.since, UTC)
+        since = f" since the job was {watch.since_what} on {at:%Y-%m-%d} at {at:%H:%M} UTC"
+    kept = f" ({watch.kept:,} of them keep a former result)" if watch.kept else ""
+    return (
+        f"Of the {failing[1]:,} rows settled{since}, {failing[0]:,} failed{kept}; {tolerated:.0%} are "
+        "tolerated. Look at the failures, then resume or cancel."
+    )
 
 
 def _tripped(state: JobState, unsettled: int, now: datetime) -> tuple[StatusReason, str] | None:

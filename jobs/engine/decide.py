@@ -92,12 +92,15 @@ def decide(
 
 def failure_rate_exceeded(
     *, succeeded: int, failed: int, excused_succeeded: int, excused_failed: int, tolerated: float
-) -> bool:
-    """Whether more of the rows settled since a person last resumed the job failed than tolerated."""
+) -> tuple[int, int] | None:
+    """Failed and settled of the rows settled since a person last resumed the job, or sent records of it
+    again after its end, if more failed than are tolerated."""
     bad = max(0, failed - excused_failed)
     good = max(0, succeeded - excused_succeeded)
     settled = bad + good
-    return settled >= FAILURE_RATE_MIN_ROWS and bad > tolerated * settled
+    if settled < FAILURE_RATE_MIN_ROWS or bad <= tolerated * settled:
+        return None
+    return bad, settled
 
 
 def finished_status(

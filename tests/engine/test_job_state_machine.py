@@ -364,12 +364,39 @@ def test_it_pauses_when_too_many_rows_fail() -> None:
     bench.answer(count=13)
     assert bench.job.state is _P
     assert bench.job.status_reason == "failure_rate"
+    assert bench.job.status_detail.startswith(
+        "Of the 20 rows settled, 7 failed; 30% are tolerated."
+    )
     # Seen and resumed over, the count begins anew.
     bench.resume()
     bench.answer(count=19)
     assert bench.job.state is _R
     bench.answer()
     assert check_invariants(bench.id).state is _DONE_F
+
+
+@pytest.mark.parametrize("what", ["resumed", "replayed"])
+def test_a_pause_says_what_it_was_judged_by(what: str) -> None:
+    bench = Bench(81, tolerated_failure_rate=0.3)
+    bench.claim()
+    bench.answer(count=60)
+    if what == "resumed":
+        bench.store.pause(bench.id, StatusReason.BUDGET, "Nothing is left.")
+        bench.resume()
+    else:
+        Job.objects.filter(pk=bench.id).update(tolerated_failure_rate=1.0)
+        bench.answer(_REFUSAL, count=21)
+        Job.objects.filter(pk=bench.id).update(tolerated_failure_rate=0.3)
+        bench.replay()
+        bench.apply_replays()
+        bench.claim()
+    bench.answer(count=12)
+    bench.answer(_REFUSAL, count=8)
+    job = check_invariants(bench.id)
+    assert (job.state, job.status_reason, job.failed) == (_P, "failure_rate", 8)
+    since = rf"since the job was {what} on \d{{4}}-\d\d-\d\d at \d\d:\d\d UTC"
+    said = rf"Of the 20 rows settled {since}, 8 failed; 30% are tolerated\."
+    assert re.match(said, job.status_detail)
 
 
 def test_it_pauses_when_the_latest_rows_fail_though_most_went_well() -> None:

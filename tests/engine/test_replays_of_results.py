@@ -235,7 +235,8 @@ def test_a_replay_that_brings_nothing_pauses_before_all_is_spent() -> None:
     bench.answer(FailureClass.REFUSAL, count=20)
     job = check_invariants(bench.id)
     assert (job.state, job.status_reason, job.failed) == (JobStatus.PAUSED, "failure_rate", 0)
-    assert "20 of 20 settled rows failed (20 of them keep a former result)" in job.status_detail
+    assert "Of the 20 rows settled since the job was replayed" in job.status_detail
+    assert "20 failed (20 of them keep a former result)" in job.status_detail
     bench.resume()
     bench.answer(count=40)
     job = check_invariants(bench.id)
