@@ -188,8 +188,8 @@ class JobOut(Schema):
     attempts: int
     usage: JobUsageOut
     cost: str | None
-    wasted_cost: str
-    in_doubt_cost: str
+    wasted_cost: str | None
+    in_doubt_cost: str | None
     in_doubt_attempts: int
     unpriced_attempts: int
     rate: float
@@ -287,8 +287,8 @@ class CostSumsOut(Schema):
     cached_input_tokens: int
     output_tokens: int
     cost: str | None
-    wasted_cost: str
-    in_doubt_cost: str
+    wasted_cost: str | None
+    in_doubt_cost: str | None
     in_doubt_calls: int
     unpriced_calls: int
     estimated_calls: int

@@ -48,7 +48,8 @@ def _sums(sums: CostSums) -> dict[str, Any]:
     shape = asdict(sums)
     shape.pop("key", None)
     shape.pop("label", None)
-    for name in ("wasted_cost", "in_doubt_cost", "batch_savings"):
-        shape[name] = usd_string(shape[name])
+    shape["batch_savings"] = usd_string(sums.batch_savings)
     shape["cost"] = usd_string(sums.known_cost)
+    shape["wasted_cost"] = usd_string(sums.known_wasted_cost)
+    shape["in_doubt_cost"] = usd_string(sums.known_in_doubt_cost)
     return shape

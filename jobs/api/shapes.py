@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 
 from jobs.control.selectors import Calls, FailureGroup, JobView
+from jobs.costs.known import job_money, known
 from jobs.models import (
     Attempt,
     Connection,
     Dataset,
     DatasetStatus,
-    Job,
     Price,
     Record,
     RecordStatus,
@@ -111,13 +111,9 @@ def price_shape(price: Price) -> dict[str, Any]:
     }
 
 
-def job_cost(job: Job) -> str | None:
-    """None: unknown, since nothing but calls of unknown price stand behind it."""
-    return None if job.unpriced_attempts and not job.cost else usd_string(job.cost)
-
-
 def job_shape(view: JobView) -> dict[str, Any]:
     job = view.job
+    money = job_money(job)
     return {
         "id": job.public_id,
         "name": job.name,
@@ -150,9 +146,9 @@ def job_shape(view: JobView) -> dict[str, Any]:
             "output_tokens": job.output_tokens,
             "estimated_attempts": job.estimated_attempts,
         },
-        "cost": job_cost(job),
-        "wasted_cost": usd_string(job.wasted_cost),
-        "in_doubt_cost": usd_string(job.in_doubt_cost),
+        "cost": usd_string(money.cost),
+        "wasted_cost": usd_string(money.wasted_cost),
+        "in_doubt_cost": usd_string(money.in_doubt_cost),
         "in_doubt_attempts": job.in_doubt_attempts,
         "unpriced_attempts": job.unpriced_attempts,
         "rate": round(view.rate, 3),
@@ -184,8 +180,7 @@ def record_shape(
         "input": values,
         "output": output_of(record, structured),
         "model": record.model,
-        # Null: its calls were made at a price nobody knows.
-        "cost": None if calls.made and calls.cost is None else usd_string(record.cost),
+        "cost": usd_string(known(record.cost, calls.unpriced)),
         "finished_at": iso(record.finished_at),
     }
 

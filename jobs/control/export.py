@@ -15,6 +15,7 @@ from django.db.models import Count, QuerySet
 
 from jobs.control.export_formats import csv_file, jsonl_file
 from jobs.control.lineage import Sent, edited_rows, sent_by_replay
+from jobs.costs.known import known
 from jobs.models import Attempt, DatasetRow, Job, Record, RecordStatus, RowEdit
 from jobs.money import usd_string
 from jobs.written import read_row
@@ -179,7 +180,7 @@ def _line(
     line["_model"] = model
     line["_template_version"] = by.version.version
     line["_attempts"] = made
-    line["_cost"] = None if made and not priced else usd_string(cost)
+    line["_cost"] = usd_string(known(cost, made - priced))
     line["_finished_at"] = finished_at and finished_at.isoformat().replace("+00:00", "Z")
     line["_error"] = f"{failure_class}: {message}" if status == _FAILED else None
     line["_replay"] = by.replay

@@ -9,6 +9,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from jobs.control.selectors import RATE_WINDOW, team_jobs
+from jobs.costs.selectors import CostSums
 from jobs.engine.stalls import stalled_since
 from jobs.models import CostRollup, Job, JobStatus, Record, Team, Throughput
 
@@ -112,18 +113,10 @@ def last_hours(team: Team) -> Hours:
     return Hours(starts, [s for s, _ in both], [f for _, f in both])
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """Pico-USD of what is known; `unpriced` calls come on top."""
-
-    cost: int
-    wasted: int
-    unpriced: int
-
-
-def spend(team: Team, since: date) -> Spend:
+def spend(team: Team, since: date) -> CostSums:
     """What the team spent from a day on (UTC)."""
+    names = ("calls", "accepted", "cost", "wasted_cost", "in_doubt_calls", "unpriced_calls")
     sums = CostRollup.objects.filter(team_id=team.pk, day__gte=since).aggregate(
-        cost=Sum("cost"), wasted=Sum("wasted_cost"), unpriced=Sum("unpriced_calls")
+        **{name: Sum(name) for name in names}
     )
-    return Spend(sums["cost"] or 0, sums["wasted"] or 0, sums["unpriced"] or 0)
+    return CostSums(**{name: total or 0 for name, total in sums.items()})

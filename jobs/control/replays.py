@@ -13,6 +13,7 @@ from django.utils import timezone
 from jobs import queue
 from jobs.control.filters import REPLAYED, RecordFilter
 from jobs.control.parameters import check_parameters
+from jobs.costs.known import known
 from jobs.costs.pricing import resolve_price, value
 from jobs.datasets.selectors import row_values
 from jobs.engine.breakers import Watch
@@ -261,7 +262,8 @@ class ReplayProgress:
     failed: int
     cancelled: int
     open: int
-    cost: int
+    cost: int | None  # None: its calls were made at a price nobody knows
+    unpriced: int  # of its calls
 
 
 def replay_progress(replay: Replay) -> ReplayProgress:
@@ -279,10 +281,13 @@ def replay_progress(replay: Replay) -> ReplayProgress:
         cancelled=Count("n", filter=Q(status=RecordStatus.CANCELLED)),
         open=Count("n", filter=Q(status__in=(RecordStatus.PENDING, RecordStatus.RUNNING))),
     )
-    cost = Attempt.objects.filter(job_id=replay.job_id, replay_id=replay.pk)
+    calls = Attempt.objects.filter(job_id=replay.job_id, replay_id=replay.pk)
+    spent = calls.aggregate(total=Sum("cost"), made=Count("number"), priced=Count("cost"))
+    unpriced = spent["made"] - spent["priced"]
     return ReplayProgress(
         sent=replay.sent,
         skipped=max(0, replay.asked - replay.sent) if replay.applied_at else 0,
-        cost=cost.aggregate(total=Sum("cost"))["total"] or 0,
+        cost=known(spent["total"] or 0, unpriced),
+        unpriced=unpriced,
         **found,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from jobs.control.filters import (
@@ -288,7 +288,7 @@ def being_replayed(job: Job, record: Record) -> bool:
 @dataclass(frozen=True, slots=True)
 class Calls:
     made: int
-    cost: int | None  # None: they were made at a price nobody knows
+    unpriced: int  # charged, or in doubt, at a price nobody knows
 
 
 NO_CALLS = Calls(0, 0)
@@ -299,9 +299,9 @@ def calls_of(job: Job, records: Sequence[Record]) -> dict[int, Calls]:
     sums = (
         Attempt.objects.filter(job_id=job.pk, n__in=[record.n for record in records])
         .values_list("n")
-        .annotate(made=Count("number"), priced=Count("cost"), cost=Sum("cost"))
+        .annotate(made=Count("number"), priced=Count("cost"))
     )
-    return {n: Calls(made, cost if priced else None) for n, made, priced, cost in sums}
+    return {n: Calls(made, made - priced) for n, made, priced in sums}
 
 
 def neighbours(job: Job, chosen: RecordFilter, n: int) -> tuple[int | None, int | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
+from jobs.costs.known import known
 from jobs.models import CostRollup, Job, Price, Team, TemplateVersion
 
 GROUPS = ("team", "job", "template", "model", "day")
@@ -39,7 +40,16 @@ class CostSums:
     @property
     def known_cost(self) -> int | None:
         """The cost to show: None where nothing but unpriced calls stand behind it."""
-        return None if self.unpriced_calls and not self.cost else self.cost
+        return known(self.cost, self.unpriced_calls)
+
+    @property
+    def known_wasted_cost(self) -> int | None:
+        fruitless = self.calls - self.in_doubt_calls - self.accepted
+        return known(self.wasted_cost, self.unpriced_calls, fruitless)
+
+    @property
+    def known_in_doubt_cost(self) -> int | None:
+        return known(self.in_doubt_cost, self.unpriced_calls, self.in_doubt_calls)
 
 
 _SUMMED = [f.name for f in fields(CostSums) if f.name != "batch_savings"]

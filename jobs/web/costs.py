@@ -85,7 +85,7 @@ def costs(request: PageRequest) -> HttpResponse:
         "usual": _is(chosen, today - timedelta(DAYS - 1), today),
         "tokens": table.total.input_tokens + table.total.output_tokens,
         "total_each": _each(table.total),
-        "wasted_share": table.total.wasted_cost / table.total.cost if table.total.cost else None,
+        "wasted_share": _wasted_share(table.total),
     }
     return render(request, "costs/costs.html", context)
 
@@ -116,8 +116,9 @@ _COLUMNS = (
 def _figures(sums: CostSums) -> list[Any]:
     return [
         sums.calls, sums.accepted, sums.input_tokens, sums.cached_input_tokens,
-        sums.output_tokens, usd_string(sums.known_cost) or "", usd_string(sums.wasted_cost),
-        usd_string(sums.in_doubt_cost), sums.in_doubt_calls, sums.unpriced_calls,
+        sums.output_tokens, usd_string(sums.known_cost) or "",
+        usd_string(sums.known_wasted_cost) or "", usd_string(sums.known_in_doubt_cost) or "",
+        sums.in_doubt_calls, sums.unpriced_calls,
         sums.estimated_calls,
     ]  # fmt: skip
 
@@ -205,6 +206,11 @@ def _row(chosen: Choice, row: CostRow) -> dict[str, Any]:
 def _each(sums: CostSums) -> int | None:
     """What a result cost, the waste shared among them; None where that is not known."""
     return sums.cost // sums.accepted if sums.accepted and not sums.unpriced_calls else None
+
+
+def _wasted_share(sums: CostSums) -> float | None:
+    wasted = sums.known_wasted_cost
+    return None if wasted is None or not sums.cost else wasted / sums.cost
 
 
 def _href(chosen: Choice, row: CostRow) -> str:

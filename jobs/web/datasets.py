@@ -1,6 +1,5 @@
 """Datasets: the list, the upload, one with its columns and rows, and what can be done with it."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -24,10 +23,11 @@ from jobs.errors import Conflict, Invalid
 from jobs.models import BadRows, Dataset, DatasetStatus
 from jobs.teams.access import dataset_for
 from jobs.teams.policy import Action
+from jobs.web.cells import Cell, cell
 from jobs.web.confirmation import Question
 from jobs.web.live import answer, is_poll, tag_of
 from jobs.web.pages import PageRequest, go_to, page, submitted
-from jobs.written import as_json, read_row
+from jobs.written import read_row
 
 PAGE = 50
 SAMPLE = 20  # rows shown at a time
@@ -182,26 +182,16 @@ def _chosen(found: Dataset) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """A value as a short text; null and a column that the row does not have are told from texts."""
-
-    text: str | None
-    absence: str = ""
-
-
-def _cells(data: str, names: list[str]) -> list[_Cell]:
-    """A row's values in column order."""
+def _cells(data: str, names: list[str]) -> list[Cell]:
+    """A row's values in column order, long ones cut."""
     values = read_row(data)
-    cells = []
-    for name in names:
-        value = values.get(name)
-        if value is None:
-            cells.append(_Cell(None, "null" if name in values else "—"))
-            continue
-        text = value if isinstance(value, str) else as_json(value).decode()
-        cells.append(_Cell(text if len(text) <= CELL_CHARS else text[: CELL_CHARS - 1] + "…"))
-    return cells
+    return [_cut(cell(values, name)) for name in names]
+
+
+def _cut(whole: Cell) -> Cell:
+    if whole.text is None or len(whole.text) <= CELL_CHARS:
+        return whole
+    return Cell(whole.text[: CELL_CHARS - 1] + "…")
 
 
 def _read_again_why_not(found: Dataset, used: bool) -> str:

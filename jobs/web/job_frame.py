@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from jobs.control.selectors import JobView, cost_at_end, job_view
 from jobs.control.waits import sends_no_more
+from jobs.costs.known import job_money
 from jobs.engine.patience import CANCELLED_WAIT_S
 from jobs.engine.stalls import stalled_since
 from jobs.failures import POLICIES, FailureClass
@@ -51,6 +52,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
     url = reverse("job", args=[job.public_id])
     context = {
         "job": job,
+        "money": job_money(job),
         "view": view,
         "job_url": url,
         "parts": bar_parts(view),
@@ -83,7 +85,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
     tag = tag_of(
         job.status, job.status_reason, job.status_detail, view.counts, job.expanded,
         view.retrying, view.waiting, view.waiting_until, context["rate"], context["eta"],
-        view.in_flight, view.level, view.why, job.cost, job.reserved, job.attempts,
+        view.in_flight, view.level, view.why, job_money(job), job.reserved, job.attempts,
         job.output_tokens, workers, context["notices"], moving and view.elapsed,
     )  # fmt: skip
     return context, tag

@@ -23,6 +23,7 @@ from jobs.control.selectors import (
     record_page,
     record_view,
 )
+from jobs.costs.known import known
 from jobs.errors import Conflict, Invalid, NotFound
 from jobs.failures import POLICIES, FailureClass, suggestion_for
 from jobs.models import Attempt, Job, Record, RecordStatus, Worker
@@ -30,11 +31,13 @@ from jobs.prompts.template import PromptText, TemplateFault
 from jobs.teams.access import job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
+from jobs.web.cells import as_text, cell
 from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
 from jobs.web.live import answer, tag_of
 from jobs.web.pages import PageRequest, go_to, page, submitted
-from jobs.written import as_json, read
+from jobs.web.textareas import typed
+from jobs.written import read
 
 # A cell of the list shows the beginning; the record's page shows all.
 PREVIEW = 160
@@ -68,7 +71,7 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
         matching = preview.records
     ticks = {one.n for one in found.records if one.status in ended} if replayable else set()
     shown = [
-        (one.n, one.status, calls.get(one.n), one.failure_class, one.finished_at)
+        (one.n, one.status, calls.get(one.n), one.cost, one.failure_class, one.finished_at)
         for one in found.records
     ]
     return {
@@ -80,7 +83,8 @@ def record_list(request: PageRequest, job: Job) -> dict[str, Any]:
             {
                 **_row(job, record, kept),
                 "input": _input(inputs.get(record.n, {}), columns),
-                "calls": calls.get(record.n, NO_CALLS),
+                "calls": calls.get(record.n, NO_CALLS).made,
+                "cost": known(record.cost, calls.get(record.n, NO_CALLS).unpriced),
                 "tick": record.n in ticks,
             }
             for record in found.records
@@ -150,13 +154,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= PREVIEW else f"{text[:PREVIEW]}…"
 
 
-def as_text(value: object) -> str:
-    """A cell as text: a string as it is, nothing as nothing, all else as JSON."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else as_json(value).decode()
-
-
 # --- One record ---------------------------------------------------------------------------------
 @page(Action.JOB_READ, methods=("GET", "POST"), keeps=True)
 def record(request: PageRequest, job_id: str, n: int) -> HttpResponse:
@@ -215,15 +212,14 @@ def _edited(
     errors: dict[str, str] = {}
     for index, column in enumerate(job.dataset.columns):
         name = column["name"]
-        # Browsers send line breaks as CR LF whatever the text had.
-        sent = form.get(f"column-{index}")
         before = view.values.get(name)
-        if sent is None or sent.replace("\r\n", "\n") == as_text(before).replace("\r\n", "\n"):
+        sent = typed(form.get(f"column-{index}", as_text(before)), as_text(before))
+        if sent == as_text(before):
             continue
         if len(sent) > MAX_EDIT:
             errors[name] = f"At most {MAX_EDIT:,} characters"
         elif before is None or isinstance(before, str):
-            changes[name] = sent.replace("\r\n", "\n")
+            changes[name] = sent
         else:
             try:
                 changes[name] = read(sent) if sent.strip() else None
@@ -265,7 +261,7 @@ def _record_context(
         "record": record,
         "row_title": f"Row {count_text(record.n)}",
         "status": RecordStatus(record.status).label,
-        "cost": None if _unpriced(view.attempts) else record.cost,
+        "cost": known(record.cost, sum(one.cost is None for one in view.attempts)),
         "view": view,
         "errors": errors,
         "form_error": errors.get("", ""),
@@ -306,22 +302,34 @@ def _columns(
     columns = []
     for index, column in enumerate(job.dataset.columns):
         name = column["name"]
-        sent = as_text(view.values.get(name))
-        original = as_text(view.original.get(name)) if view.original is not None else sent
+        now = cell(view.values, name)
+        original = now if view.original is None else cell(view.original, name)
+        sent = now.text or ""
+        entered = typed(request.POST.get(f"column-{index}", sent), sent)
         columns.append(
             {
                 "field": f"column-{index}",
                 "name": name,
-                "value": sent,
+                "value": now,
+                "blank": _BLANK.get(now.absence if now.text is None else now.text, ""),
                 "long": len(sent) > SHORT or "\n" in sent,
-                "original": original if original != sent else None,
+                "original": original if original != now else None,
                 "original_label": f"{name}, as in the dataset",
-                "typed": request.POST.get(f"column-{index}", sent),
+                "typed": entered,
+                "changed": entered != sent,
                 "lines": min(12, 1 + sent.count("\n") + len(sent) // 90),
                 "error": errors.get(name, ""),
             }
         )
     return columns
+
+
+# What stands behind an empty box: left empty it stays so.
+_BLANK = {
+    "": "An empty text in this row.",
+    "null": "null in this row, as long as nothing is written here.",
+    "—": "This row does not have the column, as long as nothing is written here.",
+}
 
 
 def pretty_output(output: str) -> str:
@@ -333,12 +341,6 @@ def pretty_output(output: str) -> str:
     if not isinstance(value, dict | list):
         return output
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-
-
-def _unpriced(attempts: list[Attempt]) -> bool:
-    """Whether nothing is known of what they cost, though something was used."""
-    used = [one for one in attempts if one.input_tokens or one.output_tokens]
-    return bool(used) and all(one.cost is None for one in used)
 
 
 def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:

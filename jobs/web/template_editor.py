@@ -54,7 +54,7 @@ def _editor(
         if template is None:
             form.name = ""
         return render(request, "templates/editor.html", _context(request, form, template, version))
-    form = EditorForm.from_post(request.POST)
+    form = EditorForm.from_post(request.POST, version)
     if template is not None:
         form.name = template.name
     action = "check" if request.resumed else request.POST.get("action", "check")

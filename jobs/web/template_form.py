@@ -12,6 +12,7 @@ from jobs.errors import FieldError
 from jobs.models import TemplateVersion
 from jobs.prompts.schema import FORM_TYPES, FormField, fields_to_schema, schema_to_fields
 from jobs.web.parameter_fields import ParameterFields, parameter_initial, parameters_of
+from jobs.web.textareas import typed
 
 BLANK_FIELDS = 1  # empty lines offered below the filled ones
 MODES = ("none", "fields", "json")
@@ -34,7 +35,7 @@ class EditorForm:
     @classmethod
     def from_version(cls, version: TemplateVersion | None) -> "EditorForm":
         schema = version.output_schema if version else None
-        fields = schema_to_fields(schema)
+        fields = _to_fields(schema)
         return cls(
             name=version.template.name if version else "",
             system=version.system if version else "",
@@ -50,12 +51,14 @@ class EditorForm:
         )
 
     @classmethod
-    def from_post(cls, post: QueryDict) -> "EditorForm":
+    def from_post(cls, post: QueryDict, version: TemplateVersion | None) -> "EditorForm":
+        """`version` is what the editor was filled with."""
         mode = post.get("mode", "none")
+        before = cls.from_version(version)
         return cls(
             name=post.get("name", ""),
-            system=post.get("system", "").replace("\r\n", "\n"),
-            user=post.get("user", "").replace("\r\n", "\n"),
+            system=typed(post.get("system", ""), before.system),
+            user=typed(post.get("user", ""), before.user),
             mode=mode if mode in MODES else "none",
             fields=_posted_fields(post),
             schema_text=post.get("schema", ""),
@@ -127,7 +130,7 @@ class EditorForm:
         schema = self.schema()
         if schema is None:
             return
-        fields = schema_to_fields(schema)
+        fields = _to_fields(schema)
         if fields is None:
             self.fault("schema", "This schema says more than fields can: it stays as JSON")
         else:
@@ -157,6 +160,21 @@ class EditorForm:
 
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _to_fields(schema: Mapping[str, Any] | None) -> list[FormField] | None:
+    """None also where the page's lines would bring a text back otherwise than it is."""
+    fields = schema_to_fields(schema)
+    if fields is None or all(map(_fits_a_line, fields)):
+        return fields
+    return None
+
+
+def _fits_a_line(field: FormField) -> bool:
+    texts = (field.name, field.description, *field.enum)
+    if any(text != text.strip() or "\n" in text or "\r" in text for text in texts):
+        return False
+    return all(item and "," not in item for item in field.enum)
 
 
 def _posted_fields(post: QueryDict) -> list[FormField]:

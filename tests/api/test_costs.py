@@ -94,6 +94,11 @@ def test_it_takes_a_range_of_days_both_included(api: Caller, spent: Any) -> None
 def test_it_shows_an_unknown_price_as_unknown(api: Caller, spent: Any) -> None:
     rows = {row["key"]: row for row in api.get("/costs?group_by=model")["rows"]}
     assert (rows["large"]["cost"], rows["large"]["unpriced_calls"]) == (None, 5)
+    assert (rows["large"]["wasted_cost"], rows["large"]["in_doubt_cost"]) == ("0.00", "0.00")
+    CostRollup.objects.filter(model="large").update(calls=7, in_doubt_calls=1)
+    rows = {row["key"]: row for row in api.get("/costs?group_by=model")["rows"]}
+    assert (rows["large"]["wasted_cost"], rows["large"]["in_doubt_cost"]) == (None, None)
+    assert (rows["small"]["wasted_cost"], rows["small"]["in_doubt_cost"]) != (None, None)
 
 
 def test_it_shows_another_team_nothing_of_it(stranger: Caller, spent: Any) -> None:

@@ -222,6 +222,13 @@ def test_it_shows_an_unknown_cost_as_none(api: Caller, cast: Cast) -> None:
     Attempt.objects.update(cost=None)
     Record.objects.update(cost=0)
     assert lines(api, job)[0]["_cost"] is None
+    # Nor is it known by another call that was charged nothing.
+    told = Attempt.objects.get()
+    Attempt.objects.create(**_columns(told) | {"number": 2, "cost": 0})
+    assert lines(api, job)[0]["_cost"] is None
+    assert api.get(f"/jobs/{job.public_id}/records/1")["cost"] is None
+    Record.objects.update(cost=10**12)
+    assert lines(api, job)[0]["_cost"] == "1.00"
 
 
 def test_it_is_the_same_file_each_time(api: Caller, cast: Cast) -> None:

@@ -29,6 +29,14 @@ def test_a_template_holds_nothing_the_browser_would_refuse(path: Path) -> None:
     assert found == []
 
 
+def test_a_text_area_begins_with_the_line_break_that_html_drops() -> None:
+    """Else it would be the value's own first one."""
+    areas = [one for path in TEMPLATES for one in re.split(r"<textarea\b", path.read_text())[1:]]
+    assert areas
+    for area in areas:
+        assert re.search(r">\n(?:\{\{ [\w.]+ \}\})?</textarea>", area)
+
+
 @pytest.mark.parametrize("path", HOOKS, ids=lambda path: path.name)
 def test_a_hook_is_one_small_behaviour(path: Path) -> None:
     text = path.read_text()

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.models import JobStatus
+from jobs.models import CostRollup, JobStatus
 from tests.cast import cast  # noqa: F401
 from tests.web.reading import Page, queries, tag_with, text
 from tests.web.work import Work, work  # noqa: F401
@@ -49,6 +49,13 @@ def test_an_unknown_cost_is_never_zero(work: Work) -> None:  # noqa: F811
     assert "Not the whole cost. 3 calls were made at a price nobody knows." in page
     rows = _file(work.olivia.get("/costs/costs.csv?by=model"))
     assert (rows[0]["model"], rows[0]["cost_usd"], rows[0]["unpriced_calls"]) == ("local", "", "3")
+    # None of them was wasted or is in doubt: that is known to have cost nothing.
+    assert (rows[0]["wasted_cost_usd"], rows[0]["in_doubt_cost_usd"]) == ("0.00", "0.00")
+    CostRollup.objects.update(calls=5, in_doubt_calls=1, unpriced_calls=5)
+    assert "local unknown unknown unknown 5 5 3" in text(work.olivia.get("/costs/?by=model"))
+    assert "unknown wasted" in text(work.olivia.get("/"))
+    rows = _file(work.olivia.get("/costs/costs.csv?by=model"))
+    assert (rows[0]["wasted_cost_usd"], rows[0]["in_doubt_cost_usd"]) == ("", "")
 
 
 def test_the_range_and_group_come_from_the_query_string(work: Work) -> None:  # noqa: F811

@@ -211,3 +211,10 @@ def test_failures_are_grouped_with_what_to_do(work: Work) -> None:  # noqa: F811
 def test_a_job_without_failures_says_so(work: Work) -> None:  # noqa: F811
     job = work.job(succeeded=1, status=JobStatus.COMPLETED)
     assert "No record has failed" in text(work.olivia.get(f"/jobs/{job.public_id}/failures/"))
+
+
+def test_money_that_nobody_knows_is_not_nothing(work: Work) -> None:  # noqa: F811
+    unknown = {"cost": 0, "wasted_cost": 0, "unpriced_attempts": 3, "in_doubt_attempts": 1}
+    job = work.job(succeeded=1, failed=2, attempts=4, **unknown)
+    page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
+    assert "no budget set · unknown wasted · unknown in doubt" in page

@@ -1,12 +1,23 @@
 """Records: the list's filters and pages, one record's page, editing and replaying it."""
 
+import json
 import re
 
 import pytest
 from django.utils import timezone
 
 from jobs.control.selectors import PAGE
-from jobs.models import Attempt, Job, JobStatus, Record, RecordStatus, Replay, RowEdit
+from jobs.models import (
+    Attempt,
+    Dataset,
+    DatasetRow,
+    Job,
+    JobStatus,
+    Record,
+    RecordStatus,
+    Replay,
+    RowEdit,
+)
 from tests.cast import cast  # noqa: F401
 from tests.web.reading import LIVE, RECORDS, Page, assert_harmless, queries, tag_with, tags, text
 from tests.web.work import Work, work  # noqa: F401
@@ -129,6 +140,31 @@ def test_an_edited_row_is_replayed_and_only_the_changes_count(work: Work, ended:
     assert Replay.objects.count() == 1
 
 
+def test_what_nobody_touched_stays_to_the_letter(work: Work, ended: Job) -> None:  # noqa: F811
+    """A browser drops a line break after the tag, shows each CR as LF and sends all as CR LF."""
+    url = f"/jobs/{ended.public_id}/records/3/"
+    row = DatasetRow.objects.get(dataset=work.dataset, n=3)
+    row.data = json.dumps({"subject": "\n\rOne\r\ntwo\rthree ", "priority": None})
+    row.save()
+    names = ["subject", "priority", "note"]
+    columns = [{"name": name, "type": "text"} for name in names]
+    Dataset.objects.filter(pk=work.dataset.pk).update(columns=columns)
+    page = work.olivia.get(url)
+    assert re.search(r'name="column-0"[^>]*>\n\n\rOne\r\ntwo', page.content.decode())
+    assert "null in this row" in text(page)
+    assert "This row does not have the column" in text(page)
+    shown = "\r\n\r\nOne\r\ntwo\r\nthree "
+    form = {"nonce": "n1", "column-0": shown, "column-1": "", "column-2": ""}
+    assert "Row 3 is sent again." in text(work.olivia.post(url, form, follow=True))
+    assert not RowEdit.objects.exists()
+    url = url.replace("/3/", "/4/")
+    DatasetRow.objects.filter(dataset=work.dataset, n=4).update(data=row.data)
+    answer = text(work.olivia.post(url, {**form, "column-2": "seen\r\nit"}, follow=True))
+    assert "Row 4 is sent again as edited." in answer
+    assert "in the dataset: —" in answer
+    assert json.loads(RowEdit.objects.get().data) == {**json.loads(row.data), "note": "seen\nit"}
+
+
 def test_a_number_that_became_words_is_refused_beside_its_column(work: Work, ended: Job) -> None:  # noqa: F811
     url = f"/jobs/{ended.public_id}/records/3/"
     answer = work.olivia.post(url, {"nonce": "n1", "column-1": "many"})
@@ -215,5 +251,6 @@ def test_a_record_polls_from_its_replay_to_its_end(work: Work, ended: Job) -> No
 def test_an_unknown_cost_is_unknown_in_the_list_too(work: Work) -> None:  # noqa: F811
     job = work.job(succeeded=1, pending=1)
     Attempt.objects.filter(job=job).update(cost=None)
+    Record.objects.filter(job=job).update(cost=0)
     page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
     assert re.search(r" 1 unknown .* 0 \$0.00 ", page)

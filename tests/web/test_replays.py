@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from jobs.control.filters import SEARCH_ROWS, RecordFilter
 from jobs.control.replays import Overrides, replay_preview
-from jobs.models import Job, JobStatus, Record, RecordStatus, Replay, Role, TemplateVersion
+from jobs.models import Attempt, Job, JobStatus, Record, RecordStatus, Replay, Role, TemplateVersion
 from jobs.teams.access import Actor
 from tests.cast import cast  # noqa: F401
 from tests.web.reading import LIVE, tag_with, tags, text
@@ -185,6 +185,14 @@ def test_nothing_ticked_is_told(work: Work, ended: Job) -> None:  # noqa: F811
     url = f"/jobs/{ended.public_id}/replay/"
     answer = work.olivia.post(url, {"intent": "as_is"}, follow=True)
     assert "No rows were ticked" in text(answer)
+
+
+def test_an_unknown_cost_of_a_replay_is_not_nothing(work: Work, ended: Job) -> None:  # noqa: F811
+    replay = Replay.objects.create(job=ended, key="k", asked=1, sent=1)
+    url = f"/jobs/{ended.public_id}/replays/{replay.public_id}/"
+    assert "$0.00 of its calls" in text(work.olivia.get(url))
+    Attempt.objects.filter(job=ended, n=3).update(replay=replay, cost=None)
+    assert "unknown of its calls, 1 of them at a price nobody knows" in text(work.olivia.get(url))
 
 
 def test_a_replays_page_polls_until_its_records_are_settled(work: Work, ended: Job) -> None:  # noqa: F811

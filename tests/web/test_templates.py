@@ -92,6 +92,12 @@ def test_saving_makes_a_version_once_and_the_page_keeps_each(work: Work) -> None
     )
     again = work.olivia.post(edit, {**changed, "user": "two\r\nlines"}, follow=True)
     assert "Nothing changed: version 2 stays the latest." in text(again)
+    # As programs save it, and as a browser sends back what it was shown.
+    TemplateVersion.objects.filter(template=template, version=2).update(user="\ntwo\rlines")
+    assert ">\n\ntwo" in work.olivia.get(edit).content.decode()
+    again = work.olivia.post(edit, {**changed, "user": "\r\ntwo\r\nlines"}, follow=True)
+    assert "Nothing changed: version 2 stays the latest." in text(again)
+    TemplateVersion.objects.filter(template=template, version=2).update(user="two\nlines")
     page = work.olivia.get(f"/templates/{template.public_id}/?version=1")
     assert "one {{ subject }}" in page.content.decode()
     assert tag_with(page, "a", href=f"{edit}?version=1")

@@ -1,0 +1,31 @@
+"""Which sums of money are known: what was called at a price nobody knows is unknown, and never 0."""
+
+from dataclasses import dataclass
+
+from jobs.models import Job
+
+
+def known(amount: int, unpriced: int, calls: int = 1) -> int | None:
+    """The amount to show of `calls` calls; None where it is nothing only because prices are unknown.
+
+    `unpriced` may count other calls as well: then None is said where 0 cannot be proven.
+    """
+    return None if calls > 0 and unpriced and not amount else amount
+
+
+@dataclass(frozen=True, slots=True)
+class JobMoney:
+    """Of a job, in pico-USD; with unpriced attempts `cost` is at least that."""
+
+    cost: int | None
+    wasted_cost: int | None
+    in_doubt_cost: int | None
+
+
+def job_money(job: Job) -> JobMoney:
+    fruitless = job.attempts - job.in_doubt_attempts - job.succeeded
+    return JobMoney(
+        cost=known(job.cost, job.unpriced_attempts),
+        wasted_cost=known(job.wasted_cost, job.unpriced_attempts, fruitless),
+        in_doubt_cost=known(job.in_doubt_cost, job.unpriced_attempts, job.in_doubt_attempts),
+    )
