@@ -17,15 +17,16 @@ DATABASE_WITHIN_S = 60.0
 _ADVISORY_LOCK = 7_318_420_017
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, for a web server to take over."""
+def listen(host: str, port: int, otherwise: str = "--port") -> socket.socket:
+    """A listening socket, for a web server to take over. Raises CommandError, which says to choose
+    another port by `otherwise`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise CommandError(
             f"Cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}. Does something run "
-            "there already? Choose another port with --port."
+            f"there already? Choose another port: {otherwise}"
         ) from error
 
 

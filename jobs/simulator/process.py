@@ -15,9 +15,12 @@ from jobs.simulator.settings import Settings
 def run(settings: Settings, *, host: str, port: int, until_stdin_closes: bool) -> None:
     """Serves until SIGTERM or SIGINT. Prints its address as its first line, once it listens.
 
-    Raises `OSError` when the address is taken.
+    Ends the process with a sentence when the address is taken.
     """
-    uvloop.run(_serve(settings, host, port, until_stdin_closes))
+    try:
+        uvloop.run(_serve(settings, host, port, until_stdin_closes))
+    except OSError as error:
+        sys.exit(f"simulator: cannot serve on {host}:{port}: {os.strerror(error.errno or 0)}")
 
 
 async def _serve(settings: Settings, host: str, port: int, until_stdin_closes: bool) -> None:

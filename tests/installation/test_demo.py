@@ -79,6 +79,17 @@ def demo(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Demo]:
                     tree.kill()
 
 
+@pytest.mark.parametrize(("place", "option"), [(0, "PORT"), (1, "SIMULATOR_PORT")])
+def test_it_says_which_port_is_taken_and_nothing_else(demo: Demo, place: int, option: str) -> None:
+    with socket.create_server(("127.0.0.1", demo.ports[place])):
+        tree = demo.start()
+        assert tree.wait() == 1
+    assert tree.words().strip() == (
+        f"CommandError: Cannot listen on 127.0.0.1:{demo.ports[place]}: Address already in use. Does "
+        f"something run there already? Choose another port: make demo {option}=…"
+    )
+
+
 def test_it_shows_itself_ends_on_one_signal_and_goes_on_where_it_was(demo: Demo) -> None:
     # A first start that is killed while it loads leaves half a demo; the next one begins anew.
     tree = demo.start()

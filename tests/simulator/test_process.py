@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,16 @@ def test_it_ends_cleanly_with_calls_in_flight() -> None:
             pass
         assert simulator.stop() == 0
         assert connection.recv(1) == b""
+
+
+def test_it_says_in_a_sentence_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "jobs.simulator", "--port", str(port)]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    words = f"simulator: cannot serve on 127.0.0.1:{port}: Address already in use\n"
+    assert (ended.stdout, ended.stderr) == ("", words)
 
 
 def test_it_ends_when_standard_input_does() -> None:

@@ -35,7 +35,9 @@ class Command(BaseCommand):
             raise CommandError("This is not a demo installation: start the demo with `make demo`.")
         logins = settings.DATA_DIR / "demo-logins.json"
         loading = settings.DATA_DIR / "demo-loading"  # there until all is loaded
-        listen("127.0.0.1", options["port"]).close()  # better refused now than after the loading
+        # Better refused now than after the loading.
+        listen("127.0.0.1", options["port"], "make demo PORT=…").close()
+        listen("127.0.0.1", options["simulator_port"], "make demo SIMULATOR_PORT=…").close()
         call_command("migrate", verbosity=0)
         simulator = self._simulator(options["simulator_port"])
         url = f"http://127.0.0.1:{options['simulator_port']}"
@@ -94,10 +96,7 @@ class Command(BaseCommand):
         )
         assert process.stdout is not None
         if not process.stdout.readline().startswith(READY):
-            raise CommandError(
-                f"The simulator could not start on port {port}. Is the port taken? "
-                "Choose another: make demo SIMULATOR_PORT=…"
-            )
+            raise CommandError("The simulator could not start.")
         return process
 
     @staticmethod
