@@ -20,6 +20,10 @@ TABS = {
     "done": (JobStatus.COMPLETED,),
     "cancelled": (JobStatus.CANCELLED,),
 }
+# Where a job of each status is listed.
+_TAB_OF = dict.fromkeys(JobStatus, "failures") | {
+    status: tab for tab in ("active", "paused", "done", "cancelled") for status in TABS[tab]
+}
 WITH_FAILURES = Q(failed__gt=0) | Q(status=JobStatus.FAILED)
 RECORD_STATUSES = {status.label: status for status in RecordStatus}
 # Which records a replay sends of those that match. What succeeded is sent, and paid, again only where
@@ -45,15 +49,20 @@ class JobFilter:
     day_from: date | None = None
     day_to: date | None = None
     text: str = ""
+    ignored: tuple[str, ...] = field(default=(), compare=False)  # what was given and means nothing
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "JobFilter":
-        """Unknown values mean no filter: a link from yesterday still opens."""
-        tab = query.get("tab", "all")
-        if query.get("status") == "failed":  # the failures badge leads here
-            tab = "failures"
+        """Unknown values mean no filter and are named as ignored: a link from yesterday still opens."""
+        tab, status = query.get("tab", "all"), query.get("status", "")
+        known = {
+            "tab": tab in TABS,
+            "status": status in _TAB_OF,  # the failures badge leads here, too
+            "from": _day(query.get("from", "")),
+            "to": _day(query.get("to", "")),
+        }
         return cls(
-            tab=tab if tab in TABS else "all",
+            tab=_TAB_OF[JobStatus(status)] if known["status"] else tab if known["tab"] else "all",
             template=query.get("template", "")[:40],
             dataset=query.get("dataset", "")[:40],
             model=query.get("model", "")[:200],
@@ -61,6 +70,7 @@ class JobFilter:
             day_from=_day(query.get("from", "")),
             day_to=_day(query.get("to", "")),
             text=query.get("q", "").strip()[:200],
+            ignored=_ignored(query, known),
         )
 
     @property
@@ -109,6 +119,15 @@ def _day(text: str) -> date | None:
         return None
 
 
+def _ignored(query: Mapping[str, str], known: Mapping[str, object]) -> tuple[str, ...]:
+    """What was given and is not known, in words."""
+    return tuple(
+        f"{name} “{query[name][:40]}”"
+        for name, found in known.items()
+        if query.get(name) and not found
+    )
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
 
@@ -122,17 +141,24 @@ class RecordFilter:
     replay: str = ""
     rows: tuple[int, ...] = field(default_factory=tuple)
     replayed: str = "failed"  # of REPLAYED; heeded by replays alone
+    ignored: tuple[str, ...] = field(default=(), compare=False)  # what was given and means nothing
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "RecordFilter":
         failure_class = query.get("failure_class", "")
         fingerprint = query.get("fingerprint", "")[:12]
+        known = {
+            "status": query.get("status", "") in RECORD_STATUSES,
+            "failure_class": failure_class in set(FailureClass),
+            "fingerprint": fingerprint.isalnum(),
+        }
         return cls(
             status=RECORD_STATUSES.get(query.get("status", "")),
-            failure_class=failure_class if failure_class in set(FailureClass) else "",
-            fingerprint=fingerprint if fingerprint.isalnum() else "",
+            failure_class=failure_class if known["failure_class"] else "",
+            fingerprint=fingerprint if known["fingerprint"] else "",
             text=query.get("q", "").strip()[:200],
             replay=query.get("replay", "")[:16],
+            ignored=_ignored(query, known),
         )
 
     @property

@@ -14,6 +14,7 @@ from jobs.control.actions import job_cancel as cancel
 from jobs.control.actions import job_pause as pause
 from jobs.control.actions import job_resume as resume
 from jobs.control.export import FORMATS, INCLUDES, Format, Include, results_stream
+from jobs.control.filters import RecordFilter
 from jobs.costs.pricing import resolve_price
 from jobs.errors import NotFound
 from jobs.models import AuditEvent, Job
@@ -23,7 +24,7 @@ from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
 from jobs.web.job_frame import FRAME, cancel_question, job_frame
 from jobs.web.live import answer, is_poll, part
-from jobs.web.pages import PageRequest, go_to, page
+from jobs.web.pages import PageRequest, go_to, page, tell_ignored
 from jobs.web.records import record_list
 
 # The newest events; a job has few, and the audit log has them all.
@@ -45,6 +46,8 @@ def job(request: PageRequest, job_id: str) -> HttpResponseBase:
     if not is_poll(request):
         rest = {"records": record_list, "activity": _activity, "config": _config}[tab]
         context |= rest(request, found)
+        if tab == "records":
+            tell_ignored(request, RecordFilter.parse(request.GET).ignored)
     return answer(request, f"jobs/{tab}.html", context, tag, live_in=FRAME)
 
 

@@ -13,7 +13,7 @@ from jobs.models import Job, Team
 from jobs.teams.policy import Action
 from jobs.web.job_frame import why_not
 from jobs.web.live import answer, tag_of
-from jobs.web.pages import PageRequest, page
+from jobs.web.pages import PageRequest, page, tell_ignored
 
 TAB_LABELS = {
     "all": ("All", ""),
@@ -32,6 +32,7 @@ def jobs(request: PageRequest) -> HttpResponse:
     team = request.actor.team
     query = {name: str(value) for name, value in request.GET.items()}
     chosen = JobFilter.parse(query)
+    tell_ignored(request, chosen.ignored)
     query = {**query, "tab": chosen.tab}
     query.pop("status", None)
     before = _cursor(team, query.get("before", ""))

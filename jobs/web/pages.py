@@ -1,6 +1,6 @@
 """How a page is declared: who may see it, and what becomes of the services' errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -142,6 +142,15 @@ def _refuse_nul(request: PageRequest) -> None:
     for given in (request.GET, request.POST):
         if any("\0" in value for _, values in given.lists() for value in values):
             raise BadRequest("A NUL character cannot be part of a request.")
+
+
+def tell_ignored(request: PageRequest, ignored: Sequence[str]) -> None:
+    """Say on the page which parts of its address mean nothing; not again when it is polled."""
+    if ignored and not request.htmx:
+        named = ", ".join(ignored)
+        messages.warning(
+            request, f"The address asks for what there is not, which was ignored: {named}."
+        )
 
 
 def go_to(request: HttpRequest, url: str) -> HttpResponse:

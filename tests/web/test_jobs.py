@@ -37,11 +37,11 @@ def test_it_filters_by_the_query_string(work: Work) -> None:  # noqa: F811
     assert _names(work.olivia.get("/jobs/?tab=done")) == ["Beta"]
     assert _names(work.olivia.get("/jobs/?owner=alice")) == ["Gamma"]
     assert _names(work.olivia.get("/jobs/?q=ALPH")) == ["Alpha"]
-    assert _names(work.olivia.get("/jobs/?tab=nonsense&from=yesterday")) == [
-        "Gamma",
-        "Beta",
-        "Alpha",
-    ]
+    assert _names(work.olivia.get("/jobs/?status=completed")) == ["Beta"]
+    page = work.olivia.get("/jobs/?tab=nonsense&status=bogus&from=2026-13-40&to=")
+    assert _names(page) == ["Gamma", "Beta", "Alpha"]
+    assert "which was ignored: tab “nonsense”, status “bogus”, from “2026-13-40”." in text(page)
+    assert "ignored" not in text(work.olivia.get("/jobs/?tab=active&from=2026-01-31"))
     chosen = tag_with(work.olivia.get("/jobs/?owner=alice"), "option", value="alice")
     assert "selected" in chosen
 
