@@ -70,7 +70,7 @@ class JobFilter:
             day_from=_day(query.get("from", "")),
             day_to=_day(query.get("to", "")),
             text=query.get("q", "").strip()[:200],
-            ignored=_ignored(query, known),
+            ignored=ignored_of(query, known),
         )
 
     @property
@@ -119,7 +119,7 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _ignored(query: Mapping[str, str], known: Mapping[str, object]) -> tuple[str, ...]:
+def ignored_of(query: Mapping[str, str], known: Mapping[str, object]) -> tuple[str, ...]:
     """What was given and is not known, in words."""
     return tuple(
         f"{name} “{query[name][:40]}”"
@@ -158,7 +158,7 @@ class RecordFilter:
             fingerprint=fingerprint if known["fingerprint"] else "",
             text=query.get("q", "").strip()[:200],
             replay=query.get("replay", "")[:16],
-            ignored=_ignored(query, known),
+            ignored=ignored_of(query, known),
         )
 
     @property

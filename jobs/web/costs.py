@@ -12,11 +12,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs.control.filters import ignored_of
 from jobs.costs.selectors import CostRow, CostSums, CostTable, cost_table
 from jobs.money import usd_string
 from jobs.teams.policy import Action
 from jobs.teams.sessions import teams_of
-from jobs.web.pages import PageRequest, page
+from jobs.web.pages import PageRequest, page, tell_ignored
 
 GROUPS = {
     "model": "Model",
@@ -57,6 +58,7 @@ class Choice:
 @page(Action.COST_READ)
 def costs(request: PageRequest) -> HttpResponse:
     chosen = _choice(request)
+    tell_ignored(request, _ignored(request))
     table = _table(request, chosen)
     today = timezone.now().date()
     context = {
@@ -142,6 +144,12 @@ def _choice(request: PageRequest) -> Choice:
         first = last - timedelta(MOST_DAYS - 1)
     by = query.get("by", "model")
     return Choice(by if by in GROUPS else "model", first, last, query.get("teams") == "all")
+
+
+def _ignored(request: PageRequest) -> tuple[str, ...]:
+    query = request.GET
+    days = {name: _day(query.get(name, "")) for name in ("from", "to")}
+    return ignored_of(query, {"by": query.get("by") in GROUPS, **days})
 
 
 def _day(text: str) -> date | None:

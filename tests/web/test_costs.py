@@ -63,7 +63,10 @@ def test_the_range_and_group_come_from_the_query_string(work: Work) -> None:  # 
     assert tag_with(page, "input", name="from")["value"] == "2026-03-01"
     assert tag_with(page, "input", name="to")["value"] == "2026-03-31"
     for nonsense in ("from=x&to=y&by=password", "from=2026-03-31&to=2026-03-01", "to=0001-01-01"):
-        assert work.olivia.get(f"/costs/?{nonsense}").status_code == 200
+        page = work.olivia.get(f"/costs/?{nonsense}")
+        assert page.status_code == 200
+        words = "was ignored: by “password”, from “x”, to “y”."
+        assert (words in text(page)) == ("password" in nonsense)
     wide = work.olivia.get("/costs/?from=1990-01-01&to=2026-03-31")
     assert tag_with(wide, "input", name="from")["value"] == "2025-03-31"
 
