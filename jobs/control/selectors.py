@@ -21,6 +21,7 @@ from jobs.control.filters import (
 from jobs.control.lineage import edited_rows
 from jobs.control.waits import Waits, end_of_waiting, waits_of
 from jobs.datasets.selectors import original_values, row_values
+from jobs.engine.claiming import LEASE
 from jobs.engine.plan import CannotRun, make_plan
 from jobs.engine.records import Claimed
 from jobs.failures import POLICIES, FailureClass, suggestion_for
@@ -45,7 +46,8 @@ PAGE = 50
 RATE_WINDOW = timedelta(seconds=60)
 # Before so many rows are done, what one costs on average says little.
 TELLING_ROWS = 20
-SLICE_SEEN = timedelta(seconds=20)
+# Three heartbeats: what one tells that was silent for longer is over.
+SLICE_SEEN = LEASE * 3 / 7
 EXAMPLES = 5
 
 
@@ -208,21 +210,29 @@ def _slices(now: datetime) -> list[dict[str, Any]]:
 
 
 def _concurrency(job: Job, slices: Sequence[dict[str, Any]]) -> tuple[int, int, str]:
-    """Calls of this job in flight, the level its slices hold, and what holds them there."""
+    """Calls of this job in flight, the level its slices hold, and what holds them there: like with like,
+    the slices that have calls of it, on the lanes where these are."""
     if job.state.is_terminal:
         return 0, 0, "the job has ended"
-    key = f"{job.connection_id}:{job.model}"
+    number = str(job.pk)
+    usual = [f"{job.connection_id}:{job.model}"]
     in_flight = level = 0
     why = ""
     for detail in slices:
-        in_flight += detail.get("jobs", {}).get(str(job.pk), 0)
-        lane = detail.get("limits", {}).get(key)
-        if lane:
-            level += lane["level"]
+        in_flight += detail.get("jobs", {}).get(number, 0)
+        # A replay may use another lane than the job.
+        keys = detail.get("calls", {}).get(number, {}).get("lanes", usual)
+        for lane in (detail["limits"][key] for key in keys if key in detail.get("limits", {})):
+            # What left before a level came down cannot be called back, and holds its place until then.
+            level += max(lane["level"], lane["in_flight"])
             why = why or lane["why"]
+    if job.state is JobStatus.PAUSED:
+        return in_flight, 0, "the job is paused"
+    if job.state is JobStatus.CANCELLING:
+        return in_flight, 0, "the job is being cancelled"
     if not why:
-        if job.state == "paused":
-            why = "the job is paused"
+        if job.running and slices:
+            why = "not told yet"
         else:
             why = "worker processes busy" if slices else "no worker is at it yet"
     return in_flight, level, why

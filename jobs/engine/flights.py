@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.engine.answers import learn
 from jobs.engine.patience import Patience
 from jobs.engine.plan import Plan
 from jobs.engine.records import Claimed
@@ -63,13 +64,16 @@ class Flights:
     def unfinished(self) -> list[Claimed]:
         return [flight.record for call, flight in self._flights.items() if not call.done()]
 
+    def knows(self, key: tuple[int, int | None]) -> bool:
+        """Whether something was learned of this job and replay."""
+        return key in self._patience
+
     def make(self, record: Claimed, plan: Plan) -> Flight:
         key = (record.job_id, record.replay_id)
         patience = self._patience.get(key)
         if patience is None:
-            patience = self._patience[key] = Patience(
-                plan.max_tokens, shortest=self._shortest, enough=self._enough
-            )
+            patience = Patience(plan.max_tokens, shortest=self._shortest, enough=self._enough)
+            self._patience[key] = learn(patience, plan.answers)
         return Flight(record, plan, patience, asyncio.timeout(None))
 
     def add(self, call: asyncio.Task[None], flight: Flight) -> None:
@@ -116,6 +120,7 @@ class Flights:
         return {
             job: {
                 "calls": len(flights),
+                "lanes": sorted({"{}:{}".format(*flight.plan.lane) for flight in flights}),
                 "since": wall + min(flight.record.sent_at for flight in flights) - now,
                 "until": wall + max(self._until(flight) for flight in flights) - now,
             }

@@ -5,7 +5,7 @@ and made anew when `STALE_S` have passed, so that a new key, price or limit is h
 """
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,6 +77,8 @@ class Plan:
     price: Price | None
     keep_answers: KeepAnswers
     made_at: float
+    # What is known of its calls before the first: see jobs.engine.answers.
+    answers: list[tuple[float, int | None]] = field(default_factory=list)
 
     # --- before the call --------------------------------------------------------------------
     def prepare(self, record: Claimed) -> None:

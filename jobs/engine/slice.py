@@ -22,6 +22,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
+from jobs.engine.answers import latest_answers
 from jobs.engine.claiming import LEASE
 from jobs.engine.database import Database
 from jobs.engine.fairness import next_job
@@ -97,6 +98,7 @@ class Slice:
         self.on_leave = on_leave
         self.stopping = False
         self.beaten = 0.0  # monotonic: up to here the leases are known to be renewed
+        self._told: set[int] = set()  # jobs whose calls the last heartbeat told of
         self.jobs: list[JobHead] = []
         self.lanes: dict[tuple[int, str], Lane] = {}
         self.plans: dict[tuple[int, int | None], Plan] = {}
@@ -222,8 +224,14 @@ class Slice:
         while True:
             async with self._beating:
                 await self._beat()
-            due = self.beaten + self.tuning.heartbeat - self.clock.monotonic()
-            await asyncio.sleep(max(due, self.tuning.tick))
+            await asyncio.sleep(self.tuning.tick)
+            due = self.beaten + self.tuning.heartbeat
+            while self.clock.monotonic() < due and not self._has_news():
+                await asyncio.sleep(min(self.tuning.tick, max(0.0, due - self.clock.monotonic())))
+
+    def _has_news(self) -> bool:
+        """Calls of a job of which nothing was told yet: people look at it in its first seconds."""
+        return not self._told.issuperset(record.job_id for record in self.calls.records())
 
     async def _beat(self) -> None:
         now = self.clock.monotonic()
@@ -291,6 +299,7 @@ class Slice:
 
     def _detail(self, now: float) -> dict[str, Any]:
         calls = self.calls.report(now, self.clock.now().timestamp())
+        self._told = {record.job_id for record in self.calls.records()}
         return {
             "jobs": {job: told["calls"] for job, told in calls.items()},
             "calls": calls,
@@ -397,6 +406,8 @@ class Slice:
         plan, now = self.plans.get(key), self.clock.monotonic()
         if plan is None or now - plan.made_at > STALE_S:
             plan = make_plan(*key, now=self.clock.now(), monotonic=now)
+            if not self.calls.knows(key):
+                plan.answers = latest_answers(self.store.dialect, plan)
             self.plans[key] = plan
         plan.prepare(record)
 

@@ -196,8 +196,10 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
 
     status = job.state
     # What was claimed and not sent goes back within moments; what is in flight ends.
-    flying = min(job.running, view.in_flight or job.running)
+    flying = in_flight(view)
     finishing = f"{count_text(flying)} in flight will finish and count." if flying else ""
+    if job.running and not flying:
+        finishing = f"Up to {count_text(job.running)} in flight will finish and count."
     if status is JobStatus.PAUSED:
         reason = StatusReason(job.status_reason)
         title = f"Paused: {reason.label.lower()}." if reason else "Paused."

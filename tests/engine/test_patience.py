@@ -1,13 +1,22 @@
 """How long calls are waited for: learned from the answers, generous, never above the job's timeout."""
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from jobs.control.actions import job_cancel
+from jobs.engine.answers import latest_answers
+from jobs.engine.dialect import dialect_of
+from jobs.engine.flights import Flights
 from jobs.engine.patience import ENOUGH, MARGIN, MEMORY, SHORTEST_S, Patience
+from jobs.engine.plan import Plan, make_plan
+from jobs.engine.records import Claimed
 from jobs.engine.store import Store
 from jobs.models import Attempt, Worker
 from tests.cast import Cast, cast  # noqa: F401
@@ -110,6 +119,31 @@ def test_calls_that_hang_end_long_before_the_timeout_also_those_that_left_first(
     given_up = Attempt.objects.filter(job_id=job.pk, failure_class="timeout")
     assert 3 <= given_up.count() == job.in_doubt_attempts
     assert set(given_up.values_list("outcome", flat=True)) == {"in_doubt"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_learned_outlives_the_slice(silent: SimulatorProcess) -> None:
+    job = make_job(220, url=silent.url, parameters={"max_tokens": 200, "timeout": 120})
+    job = run_job(job, shortest_wait=1.0)
+    assert job.succeeded == 220
+    plan = make_plan(job.pk, None, now=timezone.now(), monotonic=0.0)
+    answers = latest_answers(dialect_of(connection), plan)
+    given_up = Attempt.objects.filter(job_id=job.pk, failure_class="timeout").count()
+    assert 0 < sum(tokens is None for _, tokens in answers) <= given_up
+    # A slice that begins then waits as long as the one that ended did, from its first call on.
+    record = Claimed(
+        job_id=job.pk, n=1, lease="", number=1, tries=0, generation=0, replay_id=None, deaths=0,
+        reserved=0, claimed_at=0.0, values={}, sent_at=0.0,
+    )  # fmt: skip
+
+    async def first_call(plan: Plan) -> float:
+        flights = Flights(shortest=SHORTEST_S, enough=ENOUGH, cancelled_wait=1.0)
+        return flights.make(record, plan).until()
+
+    assert asyncio.run(first_call(plan)) == 120.0
+    assert asyncio.run(first_call(replace(plan, answers=answers))) == SHORTEST_S
+    # What another model took says nothing of this one.
+    assert latest_answers(dialect_of(connection), replace(plan, lane=(plan.lane[0], "other"))) == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.models import Job, JobStatus, Worker
+from jobs.control.actions import job_pause, job_resume
+from jobs.control.selectors import job_view
+from jobs.models import Job, JobStatus, Throughput, Worker
 from tests.cast import cast  # noqa: F401
 from tests.web.reading import text
 from tests.web.work import Work, work  # noqa: F401
@@ -42,6 +44,63 @@ def test_it_names_the_calls_it_waits_for_and_their_deadline(work: Work, status: 
     page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
     assert WAITS.search(page)
     assert "up to 3 min" in page  # the time left: to the deadline at most
+
+
+def test_the_time_left_knows_of_silent_calls(work: Work) -> None:  # noqa: F811
+    """Whether their rows have been tried before, or others are still to be tried again."""
+    now = timezone.now()
+    again = work.job(succeeded=40, running=3, status=JobStatus.RUNNING)
+    again.watch = {"settled_at": (now - timedelta(seconds=50)).timestamp()}
+    tell(again, calls=3, ago=2, left=170)
+    pending = work.job(succeeded=40, running=2, pending=1, status=JobStatus.RUNNING)
+    pending.watch = {"settled_at": now.timestamp()}
+    tell(pending, calls=2, ago=30, left=170)
+    for job in (again, pending):
+        job.save()
+        Throughput.objects.create(
+            job_id=job.pk, at=now - timedelta(seconds=55), team_id=job.team_id, succeeded=40,
+            failed=0, calls=40, rate_limited=0,
+        )  # fmt: skip
+        eta = job_view(job).eta
+        assert eta is not None
+        assert eta[0] < 10 < 160 < eta[1] <= 170
+
+
+def test_calls_in_flight_stand_beside_the_level_of_what_sends_them(work: Work) -> None:  # noqa: F811
+    job = work.job(succeeded=4, running=17, pending=3, status=JobStatus.RUNNING)
+    lane, other = f"{job.connection_id}:{job.model}", f"{job.connection_id}:other"
+    page = f"/jobs/{job.public_id}/"
+    # Nobody has told of calls yet.
+    assert "In flight 0 " in text(work.olivia.get(page))
+    job_pause(actor=work.cast.actor(work.cast.olivia), job=job)
+    assert "Up to 17 in flight will finish" in text(work.olivia.get(page))
+    job_resume(actor=work.cast.actor(work.cast.olivia), job=job)
+    # One that has come down to a smaller level, one with a replay's calls, one that was killed.
+    for lanes, calls, level, in_flight, ago in (
+        ([lane], 9, 8, 9, 0), ([other], 4, 6, 4, 0), ([lane], 30, 32, 30, 12),
+    ):  # fmt: skip
+        seen_at = timezone.now() - timedelta(seconds=ago)
+        Worker.objects.create(
+            id=f"slice {Worker.objects.count()}", kind="slice", host="h", pid=1, version="0",
+            in_flight=calls, started_at=seen_at, seen_at=seen_at,
+            detail={
+                "jobs": {str(job.pk): calls},
+                "calls": {
+                    str(job.pk): {
+                        "calls": calls, "lanes": lanes, "since": seen_at.timestamp(),
+                        "until": seen_at.timestamp() + 60,
+                    }
+                },
+                "limits": {
+                    lanes[0]: {"level": level, "in_flight": in_flight, "why": "nothing waiting"}
+                },
+            },
+        )  # fmt: skip
+    assert "In flight 13 of 15: nothing waiting" in text(work.olivia.get(page))
+    job_pause(actor=work.cast.actor(work.cast.olivia), job=job)
+    words = text(work.olivia.get(page))
+    assert "In flight 13 the job is paused" in words
+    assert "13 in flight will finish" in words
 
 
 def test_it_says_nothing_while_rows_are_sent_or_calls_are_young(work: Work) -> None:  # noqa: F811
