@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from jobs.models import ApiToken, Role
 from jobs.teams.access import token_for
 from jobs.teams.audit import record
+from jobs.teams.crypto import decrypt, encrypt
 from jobs.teams.policy import Action
 from jobs.teams.selectors import token_list
 from jobs.teams.tokens import token_create, token_revoke
@@ -18,6 +19,8 @@ from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.settings_shared import settings_page
 
 TAB = "settings_tokens"
+# In the session, encrypted, until it is shown once.
+MADE = "token_made"
 
 
 class TokenForm(forms.Form):
@@ -63,8 +66,10 @@ def token_new(request: PageRequest) -> HttpResponseBase:
                 name=form.cleaned_data["name"],
             )
             record(actor, "token.create", token, name=token.name, role=token.role)
-        # In this answer alone: a redirect would need the token stored somewhere.
-        return settings_page(request, "token_created.html", TAB, {"token": token, "raw": raw})
+        request.session[MADE] = {"token": token.public_id, "sealed": encrypt(raw)}
+        return go_to(request, f"{resolve_url('settings_token_new')}?made={token.public_id}")
+    if "made" in request.GET and request.method == "GET":
+        return _made(request, request.GET["made"])
     return settings_page(
         request,
         "token_new.html",
@@ -72,6 +77,22 @@ def token_new(request: PageRequest) -> HttpResponseBase:
         {"form": form},
         status=422 if submitted(request) else 200,
     )
+
+
+def _made(request: PageRequest, public_id: str) -> HttpResponseBase:
+    """The token, for as long as the way from the form to this page: loading it again shows none, and
+    makes none."""
+    token = token_for(request.actor, public_id)
+    made = request.session.pop(MADE, None)
+    if made is None or made["token"] != token.public_id:
+        messages.info(
+            request,
+            f"{token.name or token.prefix} was made and shown already: only its hash is stored. "
+            "If it was not kept, revoke it and make another.",
+        )
+        return go_to(request, resolve_url(TAB))
+    context = {"token": token, "raw": decrypt(made["sealed"])}
+    return settings_page(request, "token_created.html", TAB, context)
 
 
 @page(Action.TOKEN_OWN, methods=("POST",), confirm=_revoke_question)

@@ -20,7 +20,8 @@ def asked(raw: str, path: str = JOBS) -> int:
 
 
 def made(client: Client, **fields: str) -> Any:
-    return client.post("/settings/tokens/new/", {"name": "nightly", "role": "operator", **fields})
+    given = {"name": "nightly", "role": "operator", **fields}
+    return client.post("/settings/tokens/new/", given, follow=True)
 
 
 def test_it_is_shown_once_and_stored_as_a_hash(cast: Cast) -> None:  # noqa: F811
@@ -29,8 +30,12 @@ def test_it_is_shown_once_and_stored_as_a_hash(cast: Cast) -> None:  # noqa: F81
     raw = answer.context["raw"]
     assert answer.content.decode().count(raw) == 1
     assert "no-store" in answer["Cache-Control"]
+    ((shown, _),) = answer.redirect_chain
+    again = client.get(shown, follow=True)
+    assert "nightly was made and shown already" in again.content.decode()
+    assert raw not in again.content.decode()
     assert raw not in client.get("/settings/tokens/").content.decode()
-    token = ApiToken.objects.get()
+    token = ApiToken.objects.get()  # one, however often the page is loaded
     stored = [str(getattr(token, field.attname)) for field in ApiToken._meta.fields]
     assert not any(raw in value for value in stored)
     assert token.prefix == raw[:12]
