@@ -142,13 +142,17 @@ def test_it_sets_broken_utf_8_aside_by_line_and_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("between", ["", "plain,0\n" * 500_000], ids=["near", "far"])
-def test_it_takes_no_broken_place_for_another_encoding(tmp_path: Path, between: str) -> None:
+@pytest.mark.parametrize("broken", [b"\xff\xfe\x80", b"\x81"])
+def test_it_takes_no_broken_place_for_another_encoding(
+    tmp_path: Path, between: str, broken: bytes
+) -> None:
     """Were it windows-1252, “café” would stand there as “cafÃ©”."""
-    text = b"id,t\n1,ok\n2,\xff\xfe\x80bad\n" + f"{between}3,café\n".encode()
+    text = b"id,t\n1,ok\n2,%bbad\n" % broken + f"{between}3,café\n".encode()
     items = everything(file_of(tmp_path, "a.csv", text))
     assert good(items)[-1].values["t"] == "café"
     (fault,) = bad(items)
-    assert (fault.line, "byte 3 is 0xFF, which is not UTF-8" in fault.message) == (3, True)
+    assert fault.line == 3
+    assert f"Line 3, byte 3 is 0x{broken[0]:02X}, which is not UTF-8" in fault.message
 
 
 def test_it_reads_western_text_in_which_capitals_look_like_utf_8(tmp_path: Path) -> None:

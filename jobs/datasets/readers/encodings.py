@@ -54,7 +54,6 @@ _GUESS_BYTES = 64 * 1024  # the guess looks at this much of the lines that are n
 _RUNS = 10_000  # runs of bytes that are not ASCII: so many tell what a file is
 _RUN = re.compile("[^\0-\x7f]+")
 _INVALID = re.compile("[\udc80-\udcff]")
-_SEVERAL_BYTES = ("shift_jis", "euc-jp", "gb18030", "big5", "euc-kr")
 _WORD = re.compile(r"\w+")
 # Signs that stand beside letters in western text, unlike ¶, ¯ or ³, which betray another encoding.
 _WESTERN_SIGNS = "’‘“”„‚«»–—…·ªº°®™©€£§¿¡•´\u00a0\u00ad"
@@ -107,12 +106,8 @@ def detect_encoding(path: Path, head: bytes, chosen: str | None) -> Encoding:
     if damage is None:
         notice = None if name == "utf-8" else f"The file is read as {name.upper()}."
         return Encoding(name, None, notice)
-    if name == "utf-8":
-        told = _tally(path)
-        if told.valid <= told.invalid:
-            guessed = _guess(path, damage, told)
-            if guessed is not None:
-                return guessed
+    if name == "utf-8" and not _is_broken_utf8(path):
+        return _guess(path, damage)
     return _checked(name, damage)
 
 
@@ -163,39 +158,22 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return "utf-16-be" if even > 0.4 and odd < 0.05 else None
 
 
-@dataclass
-class _Tally:
-    """Of a file that is not UTF-8 throughout: its characters that are neither ASCII nor invalid, the
-    bytes that are invalid, and the runs of both that have no invalid byte and those that have one."""
-
-    valid: int = 0
-    invalid: int = 0
-    whole_runs: int = 0
-    broken_runs: int = 0
-
-    @property
-    def mixed(self) -> bool:
-        """Whether it is UTF-8 with broken places. In an encoding of one byte a letter, next to no word
-        happens to be UTF-8."""
-        return 0 < self.whole_runs >= self.broken_runs
-
-
-def _tally(path: Path) -> _Tally:
-    """Over the whole file, for one broken place may come long before the first letter with an accent."""
-    told = _Tally()
+def _is_broken_utf8(path: Path) -> bool:
+    """Whether a file that is not UTF-8 throughout is so where it is not broken. Then most of what is not
+    ASCII is valid, or as many runs of it are valid as are broken: in another encoding next to no word
+    happens to be UTF-8. All of the file counts: the first letter with an accent may come late."""
+    valid = invalid = whole = broken = 0
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while whole + broken < _RUNS and (chunk := file.read(_CHUNK)):
             text = decoder.decode(chunk)
             for run in () if text.isascii() else _RUN.findall(text):
-                invalid = len(_INVALID.findall(run))
-                told.invalid += invalid
-                told.valid += len(run) - invalid
-                told.broken_runs += invalid > 0
-                told.whole_runs += not invalid
-            if told.broken_runs + told.whole_runs > _RUNS:
-                break
-    return told
+                wrong = len(_INVALID.findall(run))
+                invalid += wrong
+                valid += len(run) - wrong
+                broken += wrong > 0
+                whole += not wrong
+    return valid > invalid or 0 < whole >= broken
 
 
 def _sample(path: Path, offset: int) -> bytes:
@@ -214,16 +192,13 @@ def _sample(path: Path, offset: int) -> bytes:
     return b"\n".join(kept)
 
 
-def _guess(path: Path, damage: Damage, told: _Tally) -> Encoding | None:
-    """The encoding to ask about; None where UTF-8 with broken places is more likely."""
+def _guess(path: Path, damage: Damage) -> Encoding:
     sample = _sample(path, damage.offset)
     candidates = ["windows-1252"] if _looks_western(sample) else []
     match = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSABLE).best()
     if match is not None and match.encoding in _BY_CODEC:
         candidates.append(_BY_CODEC[match.encoding])
     for name in candidates:
-        if told.mixed and name not in _SEVERAL_BYTES:
-            return None
         if first_damage(path, name) is None:
             return Encoding(
                 name,
@@ -231,8 +206,6 @@ def _guess(path: Path, damage: Damage, told: _Tally) -> Encoding | None:
                 f"The file is not UTF-8. It is read as {name}: check letters such as é, ß or ł "
                 "in the first rows, and choose another encoding if they look wrong.",
             )
-    if told.mixed:
-        return None
     raise ReadError(
         f"The file is not UTF-8: line {damage.line:,}, byte {damage.byte:,} is "
         f"0x{damage.value:02X}. Save it as UTF-8, or choose its encoding.",
