@@ -24,7 +24,7 @@ from jobs.engine.records import AttemptLine, Settlement
 from jobs.engine.telling import tell_failures, tell_parked
 from jobs.engine.writing import put_due, write_attempts
 from jobs.failures import FailureClass
-from jobs.models import AttemptOutcome, DueReason, Job, Purpose, RecordStatus, Replay
+from jobs.models import AttemptOutcome, DueReason, Job, Lease, Purpose, RecordStatus, Replay
 from jobs.providers.formats import fingerprint
 from jobs.providers.types import Usage
 
@@ -178,6 +178,7 @@ def _take_back(
         state = lock_job(dialect, cursor, job_id)
         if state is None:
             return 0
+        worker, heard_at = _owner(token, now) if sent else ("", now)
         if only_if_expired:
             cursor.execute(
                 "DELETE FROM jobs_lease WHERE token = %s AND until < %s",
@@ -208,7 +209,7 @@ def _take_back(
             delta.running -= 1
             delta.reserved -= record.reserved
             if record.n in sent:
-                settlements.append(_doubt(job, token, record, now))
+                settlements.append(_doubt(job, token, record, heard_at))
         if rows:
             dialect.update_rows(
                 cursor,
@@ -228,8 +229,8 @@ def _take_back(
         if due:
             put_due(dialect, cursor, due)
         if settlements:
-            tell_failures("", settlements)
-            write_attempts(dialect, cursor, "", settlements)
+            tell_failures(worker, settlements)
+            write_attempts(dialect, cursor, worker, settlements)
             for settlement in settlements:
                 assert settlement.attempt is not None
                 count_attempt(delta, settlement.attempt)
@@ -238,6 +239,12 @@ def _take_back(
         batch.calls = len(settlements)
         apply_delta(dialect, cursor, state, delta, now, batch=batch)
         return len(held)
+
+
+def _owner(token: str, now: datetime) -> tuple[str, datetime]:
+    """The worker that holds a lease, and when it was last heard of: by its claim, or by renewing it."""
+    found = Lease.objects.filter(token=token).values_list("worker", "until").first()
+    return ("", now) if found is None else (found[0], min(now, found[1] - LEASE))
 
 
 def _moved_row(
@@ -268,8 +275,9 @@ def _keep_result(
     )
 
 
-def _doubt(job: Job, token: str, record: _Holding, now: datetime) -> Settlement:
-    """The in-doubt line of a call that may have been made, at its highest possible cost."""
+def _doubt(job: Job, token: str, record: _Holding, heard_at: datetime) -> Settlement:
+    """The in-doubt line of a call that may have been made, at its highest possible cost. When it left
+    nobody knows: the line says when its worker was last heard of."""
     replay = Replay.objects.filter(pk=record.replay_id).first() if record.replay_id else None
     version_id = (replay and replay.template_version_id) or job.template_version_id
     connection_id = (replay and replay.connection_id) or job.connection_id
@@ -282,7 +290,7 @@ def _doubt(job: Job, token: str, record: _Holding, now: datetime) -> Settlement:
         connection_id=connection_id,
         model=(replay and replay.model) or job.model,
         model_returned="",
-        started_at=now,
+        started_at=heard_at,
         waited_ms=0,
         took_ms=0,
         http_status=None,

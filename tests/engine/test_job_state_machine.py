@@ -696,6 +696,25 @@ def test_a_record_is_rescued_twice_and_parked_at_the_third_death() -> None:
     assert (job.state, job.in_doubt_attempts) == (_DONE_F, 3)
 
 
+def test_a_doubt_names_the_worker_and_when_it_was_last_heard_of() -> None:
+    bench = Bench(2)
+    lease = bench.claim(1)[0].lease
+    claimed_at = bench.clock.at
+    other = bench.claim(1)[0].lease
+    bench.wait(seconds=3)
+    heard_at = bench.clock.at
+    worker = {"in_flight": 1, "detail": {}}
+    assert not bench.store.heartbeat("w", tokens=[other], **worker)  # type: ignore[arg-type]
+    assert lease != other
+    bench.crash()
+    doubts = Attempt.objects.filter(job_id=bench.id).order_by("n")
+    assert list(doubts.values_list("outcome", "worker", "started_at")) == [
+        ("in_doubt", "w", claimed_at),
+        ("in_doubt", "w", heard_at),
+    ]
+    check_invariants(bench.id)
+
+
 def test_a_record_given_back_unsent_leaves_no_trace() -> None:
     bench = Bench()
     bench.claim()
