@@ -7,6 +7,7 @@ out either: a form that came back is shown filled in, and the person presses its
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 
 # In a form that is given back: show it again, do nothing.
@@ -69,6 +70,8 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     out. Any other origin gets one and the same page, whatever it asked for and whoever is logged in.
     """
     if request.headers.get("HX-Request"):
+        if _from_our_page(request):
+            get_token(request)  # the answer brings a lost cookie back: the next press gets through
         return HttpResponse(status=403 if request.user.is_authenticated else 401)
     match = request.resolver_match
     rule = getattr(match.func, "rule", "public") if match else "public"

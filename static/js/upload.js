@@ -25,6 +25,7 @@
       const next = call.getResponseHeader("HX-Redirect");
       if (next || (call.status < 400 && call.responseURL !== form.action)) return location.assign(next ?? call.responseURL);
       const answer = new DOMParser().parseFromString(call.responseText, "text/html").querySelector("main");
+      if (!answer && call.status === 403) return fail("This page had grown too old, and nothing was saved. Press Upload again: the file is still chosen.");
       if (!answer) return fail(`The server refused the file (${call.status}).`);
       document.querySelector("main").replaceWith(answer); // the form again, with its errors
       htmx.process(answer);

@@ -265,6 +265,28 @@ def test_a_refused_upload_can_be_sent_again_from_the_same_page(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_upload_whose_page_grew_too_old_gets_through_at_the_next_press(
+    visitor: Page,
+    uploads: Uploads,  # noqa: F811
+) -> None:
+    visitor.goto("/datasets/new/")
+    visitor.get_by_label("File").set_input_files(
+        {"name": "kept.csv", "mimeType": "text/csv", "buffer": b"a\n1\n"}
+    )
+    visitor.context.clear_cookies(name="csrftoken")
+    press = visitor.get_by_role("button", name="Upload")
+    press.click()
+    expect(visitor.locator("form[data-upload] output")).to_have_text(
+        "This page had grown too old, and nothing was saved. "
+        "Press Upload again: the file is still chosen."
+    )
+    assert not Dataset.objects.filter(filename="kept.csv").exists()
+    press.click()
+    expect(visitor.locator("h1")).to_contain_text("kept")
+    assert Dataset.objects.filter(filename="kept.csv").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_it_works_without_scripts(
     browser: Browser,
     live_server: LiveServer,
