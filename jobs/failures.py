@@ -88,7 +88,7 @@ POLICIES: dict[FailureClass, Policy] = {
     FailureClass.MODEL_NOT_FOUND: Policy(
         _PAUSE,
         "Model not found",
-        "Check the model's name; replay with another model, or resume once it exists.",
+        "Check the model's name; clone the job with another model, or resume once it exists.",
     ),
     FailureClass.INVALID_REQUEST: Policy(
         _FAIL,

@@ -12,6 +12,7 @@ from jobs.costs.pricing import value
 from jobs.errors import Invalid
 from jobs.models import (
     Connection,
+    Dataset,
     Job,
     PromptTemplate,
     TemplateVersion,
@@ -159,6 +160,11 @@ def _rows(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in numbers))[: MAX_ROWS + 1]
 
 
+def _first_rows(dataset: Dataset | None) -> str:
+    most = 3 if dataset is None else max(1, min(3, dataset.rows))
+    return ", ".join(str(n) for n in range(1, most + 1))
+
+
 def _connection(request: PageRequest) -> Connection | None:
     chosen = request.POST.get("try_connection", "")
     return connection_for(request.actor, chosen) if chosen else None
@@ -207,7 +213,7 @@ def _context(
         "connections": connections.order_by("name"),
         "try_connection": used,
         "try_model": model,
-        "try_rows": given.get("try_rows", "1, 2, 3"),
+        "try_rows": given.get("try_rows", _first_rows(dataset)),
         "models": models,
         "max_rows": MAX_ROWS,
     }

@@ -266,6 +266,8 @@ def test_the_editor_begins_with_the_dataset_that_the_template_ran_over(work: Wor
         team=work.cast.team, name="used", filename="u", status="ready", rows=1
     )
     assert newest.pk != used.pk
+    fresh = work.olivia.get("/templates/new/")
+    assert tag_with(fresh, "input", name="try_rows")["value"] == "1"  # it has no second row
     work.job(succeeded=1)
     editor = work.olivia.get(f"{url_of(work)}edit/")
     assert "selected" in tag_with(editor, "option", value=newest.public_id)
