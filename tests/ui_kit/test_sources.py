@@ -30,11 +30,12 @@ def test_a_template_holds_nothing_the_browser_would_refuse(path: Path) -> None:
 
 
 def test_a_text_area_begins_with_the_line_break_that_html_drops() -> None:
-    """Else it would be the value's own first one."""
-    areas = [one for path in TEMPLATES for one in re.split(r"<textarea\b", path.read_text())[1:]]
+    """Else it would be the value's own first one; so it is with preformatted text."""
+    tag = r"<(?:textarea|pre)\b"
+    areas = [one for path in TEMPLATES for one in re.split(tag, path.read_text())[1:]]
     assert areas
     for area in areas:
-        assert re.search(r">\n(?:\{\{ [\w.]+ \}\})?</textarea>", area)
+        assert re.search(r">\n(?:\{\{ [\w.]+ \}\})?</(?:textarea|pre)>", area)
 
 
 @pytest.mark.parametrize("path", HOOKS, ids=lambda path: path.name)
