@@ -98,7 +98,7 @@ class Slice:
         self.on_leave = on_leave
         self.stopping = False
         self.beaten = 0.0  # monotonic: up to here the leases are known to be renewed
-        self._told: set[int] = set()  # jobs whose calls the last heartbeat told of
+        self._told: set[int] = set()  # jobs of whose calls a heartbeat has told
         self.jobs: list[JobHead] = []
         self.lanes: dict[tuple[int, str], Lane] = {}
         self.plans: dict[tuple[int, int | None], Plan] = {}
@@ -299,7 +299,9 @@ class Slice:
 
     def _detail(self, now: float) -> dict[str, Any]:
         calls = self.calls.report(now, self.clock.now().timestamp())
-        self._told = {record.job_id for record in self.calls.records()}
+        # Once for each job: of one with a call now and then, each call would be news.
+        self._told &= {job.id for job in self.jobs}
+        self._told.update(record.job_id for record in self.calls.records())
         return {
             "jobs": {job: told["calls"] for job, told in calls.items()},
             "calls": calls,
