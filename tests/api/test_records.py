@@ -41,9 +41,7 @@ def test_it_shows_records_and_failures_and_each_attempt(api: Caller, job: str) -
 
     assert rows("status=failed") == [2, 3, 5, 60]
     assert rows("failure_class=refusal") == [2, 60]
-    assert rows("status=succeeded&failure_class=") == [
-        n for n in range(1, 61) if n not in WORDS
-    ]
+    assert rows("status=succeeded&failure_class=") == [n for n in range(1, 61) if n not in WORDS]
     assert rows("status=running") == []
 
     groups = api.get(f"{path}/failures")["items"]
