@@ -128,16 +128,23 @@ def test_it_sends_nothing_while_what_comes_back_finds_no_room(
             "USING ERRCODE = '53100'; END $$; CREATE TRIGGER full_disk BEFORE INSERT "
             "ON jobs_attempt EXECUTE FUNCTION full_disk()"
         )
-        slices = Worker.objects.filter(kind="slice")
-        wait_until(
-            lambda: slices.exclude(detail__trouble="") and not slices.filter(in_flight__gt=0),
-            "no more calls, and why",
-        )
-        sent = counted(simulator)["calls"]
-        assert settled(job) < sent < ROWS
-        time.sleep(LEASE_S + 1.0)
-        assert (settled(job), counted(simulator)["calls"]) == (job.succeeded, sent)
-        outsider.execute("DROP FUNCTION full_disk CASCADE")
+        try:
+            slices = Worker.objects.filter(kind="slice")
+            wait_until(lambda: slices.exclude(detail__trouble=""), "why no more calls leave")
+
+            def still() -> bool:
+                """A slice notices with its first answer that it cannot write."""
+                before = (settled(job), counted(simulator)["calls"])
+                time.sleep(LEASE_S / 3)
+                return before == (settled(job), counted(simulator)["calls"])
+
+            wait_until(still, "no more calls")
+            done, sent = settled(job), counted(simulator)["calls"]
+            assert done < sent < ROWS
+            time.sleep(LEASE_S + 1.0)
+            assert (settled(job), counted(simulator)["calls"]) == (done, sent)
+        finally:
+            outsider.execute("DROP FUNCTION full_disk CASCADE")
     behind.ends(job, simulator)
 
 
