@@ -46,10 +46,8 @@ class Flights:
         self._flights: dict[asyncio.Task[None], Flight] = {}
         self._patience: dict[tuple[int, int | None], Patience] = {}
         self._ends: dict[int, float] = {}  # jobs being cancelled: monotonic
-        self._ended, self._counted = (
-            0,
-            (0, 0.0),
-        )  # calls; and of them when the rate was last asked for
+        self._ended = 0  # calls
+        self._counted = (0, 0.0)  # of them when the rate was last asked for, and when that was
 
     def __len__(self) -> int:
         return len(self._flights)
