@@ -114,15 +114,15 @@ def pretend(*, job: int, attempts_each: int) -> None:
         )
         cursor.execute(
             "INSERT INTO jobs_attempt (job_id, n, number, outcome, purpose, generation, "
-            "template_version_id, connection_id, model, model_returned, worker, started_at, "
+            "template_version_id, connection_id, model, model_returned, worker, day, started_at, "
             "waited_ms, took_ms, http_status, provider_request_id, failure_class, message, "
             "input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, "
             "reasoning_tokens, usage_estimated, usage, cost) "
             "SELECT %s, n, k, CASE WHEN k = %s AND n %% 20 <> 0 THEN 'accepted' ELSE 'failed' END, "
-            "'first', 0, %s, %s, 'sim-small', 'sim-small', 'w', %s, 1, 200, 200, '', "
+            "'first', 0, %s, %s, 'sim-small', 'sim-small', 'w', %s, %s, 1, 200, 200, '', "
             "CASE WHEN k = %s AND n %% 20 <> 0 THEN '' ELSE 'refusal' END, '', 20, 0, 0, 5, 0, "
             "false, '', 300000 FROM generate_series(1, %s) n, generate_series(1, %s) k",
-            [job, attempts_each, found.template_version_id, found.connection_id, now,
+            [job, attempts_each, found.template_version_id, found.connection_id, now.date(), now,
              attempts_each, total, attempts_each],
         )  # fmt: skip
         cursor.execute(

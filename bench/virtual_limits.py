@@ -20,6 +20,7 @@ from jobs.simulator.limits import Limits as ProviderLimits
 
 TICK_S = 0.5
 BEGIN = 1_800_000_020.0  # 20 seconds into a minute
+TODAY = datetime.fromtimestamp(BEGIN, UTC).date()
 TOKENS = (100, 50)  # of a call, in and out
 
 
@@ -212,7 +213,7 @@ class _Slice:
             for _ in range(self.lane.room(self.run.now, team)):
                 self.made += 1
                 record = Claimed(
-                    team, self.made, "", 1, 0, 0, None, 0, 0, self.run.now, {}, team_id=team
+                    team, self.made, "", 1, 0, 0, None, 0, 0, self.run.now, TODAY, {}, team_id=team
                 )
                 record.input_tokens = self.run.thought
                 self.lane.ready.append(record)

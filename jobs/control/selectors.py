@@ -343,7 +343,8 @@ def record_view(job: Job, n: int) -> RecordView | None:
     original = original_values(job, n)
     claimed = Claimed(
         job_id=job.pk, n=n, lease="", number=record.calls, tries=0, generation=record.generation,
-        replay_id=record.replay_id, deaths=0, reserved=0, claimed_at=0.0, values=values,
+        replay_id=record.replay_id, deaths=0, reserved=0, claimed_at=0.0, day=timezone.now().date(),
+        values=values,
     )  # fmt: skip
     request, fault = "", ""
     try:

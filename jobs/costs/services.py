@@ -111,6 +111,7 @@ def direct_call_open(
             template=template,
             connection=connection,
             model=model,
+            day=datetime.now(UTC).date(),
         )
         _roll_up(call, {"calls": 1, "in_doubt_calls": 1, "unpriced_calls": 1})
     return call
@@ -161,7 +162,7 @@ def _roll_up(call: DirectCall, sums: dict[str, int]) -> None:
         "template_version_id": 0,
         "connection_id": call.connection_id,
         "model": call.model,
-        "day": call.started_at.date(),
+        "day": call.day,
         "team_id": call.team_id,
     }
     names = [*key, *sums]

@@ -52,7 +52,8 @@ def move_job(job: Job, ago: timedelta) -> None:
     for model, key, columns in _OF_A_JOB:
         _move(_all(model).filter(**{key: job.pk}), columns, ago)
     day = (timezone.now() - ago).date()
-    CostRollup.objects.filter(job_id=job.pk).update(day=day)
+    for booked in (CostRollup, Attempt):
+        _all(booked).filter(job_id=job.pk).update(day=day)
     _move(_all(AuditEvent).filter(object_id=job.public_id), ("at",), ago)
 
 

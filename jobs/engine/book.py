@@ -1,7 +1,7 @@
 """The books of one settle: what its calls add to the job, the roll-ups of cost, and the throughput."""
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from jobs.engine.counters import JobDelta
@@ -20,11 +20,9 @@ _ROLLUP_SUMS = (
 )  # fmt: skip
 
 
-def day_of(started_at: datetime | str) -> str:
-    """The day of the roll-up, in UTC; a plain cursor of SQLite returns the text that begins with it."""
-    if isinstance(started_at, str):
-        return started_at[:10]
-    return started_at.astimezone(UTC).date().isoformat()
+def day_of(now: datetime) -> date:
+    """The day on which what is claimed now is booked."""
+    return now.astimezone(UTC).date()
 
 
 def in_doubt(line: AttemptLine) -> bool:
@@ -60,8 +58,8 @@ class Book:
         )
         self.succeeded = self.failed = self.calls = self.rate_limited = 0
 
-    def _sums(self, line: AttemptLine, day: str = "") -> dict[str, int]:
-        day = day or day_of(line.started_at)
+    def _sums(self, line: AttemptLine) -> dict[str, int]:
+        day = line.day.isoformat()
         return self.rollups[(line.template_version_id, line.connection_id, line.model, day)]
 
     def add(self, settlement: Settlement, line: AttemptLine | None) -> None:
@@ -93,9 +91,8 @@ class Book:
         sums["unpriced_calls"] += line.charged and line.cost is None
         sums["estimated_calls"] += usage.estimated
 
-    def take_back_doubt(self, line: AttemptLine, cost: int | None, day: str) -> None:
-        """On the day it was booked, which need not be the one on which the call left."""
-        sums = self._sums(line, day)
+    def take_back_doubt(self, line: AttemptLine, cost: int | None) -> None:
+        sums = self._sums(line)
         sums["calls"] -= 1
         sums["in_doubt_calls"] -= 1
         sums["in_doubt_cost"] -= cost or 0

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.engine.book import day_of
 from jobs.engine.counters import JobDelta, JobState, apply_delta, lock_job
 from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect, Writer
@@ -60,7 +61,7 @@ def claim(
         if not rows:
             return []
         token = token or secrets.token_hex(16)
-        claimed = _load(dialect, cursor, state, rows, token, monotonic)
+        claimed = _load(dialect, cursor, state, rows, token, now, monotonic)
         for record in claimed:
             prepare(record)
         kept = _within_budget(state, claimed)
@@ -157,8 +158,10 @@ def _load(
     state: JobState,
     rows: list[tuple[Any, ...]],
     token: str,
+    now: datetime,
     monotonic: float,
 ) -> list[Claimed]:
+    day = day_of(now)
     numbers = [row[0] for row in rows]
     condition, parameters = dialect.in_list("r.n", numbers)
     cursor.execute(
@@ -186,6 +189,7 @@ def _load(
             deaths=deaths,
             reserved=0,
             claimed_at=monotonic,
+            day=day,
             values=read_row(data[n]),
         )
         for n, calls, tries, generation, replay_id, deaths in rows
@@ -234,12 +238,14 @@ def _hold(
     if ahead:
         cursor.execute("UPDATE jobs_job SET cursor = %s WHERE id = %s", [max(ahead), job_id])
     cursor.execute(
-        "INSERT INTO jobs_lease (token, job_id, worker, until, records) VALUES (%s,%s,%s,%s,%s)",
+        "INSERT INTO jobs_lease (token, job_id, worker, until, day, records) "
+        "VALUES (%s, %s, %s, %s, %s, %s)",
         [
             token,
             job_id,
             worker,
             dialect.time(now + LEASE),
+            day_of(now).isoformat(),
             orjson.dumps([record.n for record in kept]).decode(),
         ],
     )

@@ -211,6 +211,7 @@ class Plan:
             connection_id=self.connection_id,
             model=self.model,
             model_returned=clean(outcome.model),
+            day=record.day,
             started_at=started_at,
             waited_ms=waited_ms,
             took_ms=took_ms,

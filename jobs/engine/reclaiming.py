@@ -7,14 +7,14 @@ DELETE of the lease is what decides: whoever deletes it moves its records, once.
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from jobs.engine.book import Book, count_attempt
+from jobs.engine.book import Book, count_attempt, day_of
 from jobs.engine.breakers import Batch
 from jobs.engine.claiming import LEASE
 from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job, unlocked_jobs
@@ -178,7 +178,7 @@ def _take_back(
         state = lock_job(dialect, cursor, job_id)
         if state is None:
             return 0
-        worker, heard_at = _owner(token, now) if sent else ("", now)
+        worker, heard_at, day = _owner(token, now) if sent else ("", now, day_of(now))
         if only_if_expired:
             cursor.execute(
                 "DELETE FROM jobs_lease WHERE token = %s AND until < %s",
@@ -209,7 +209,7 @@ def _take_back(
             delta.running -= 1
             delta.reserved -= record.reserved
             if record.n in sent:
-                settlements.append(_doubt(job, token, record, heard_at))
+                settlements.append(_doubt(job, token, record, heard_at, day))
         if rows:
             dialect.update_rows(
                 cursor,
@@ -241,10 +241,14 @@ def _take_back(
         return len(held)
 
 
-def _owner(token: str, now: datetime) -> tuple[str, datetime]:
-    """The worker that holds a lease, and when it was last heard of: by its claim, or by renewing it."""
-    found = Lease.objects.filter(token=token).values_list("worker", "until").first()
-    return ("", now) if found is None else (found[0], min(now, found[1] - LEASE))
+def _owner(token: str, now: datetime) -> tuple[str, datetime, date]:
+    """The worker that holds a lease, when it was last heard of (by its claim, or by renewing it), and
+    the day on which its calls are booked."""
+    found = Lease.objects.filter(token=token).values_list("worker", "until", "day").first()
+    if found is None:
+        return "", now, day_of(now)
+    worker, until, day = found
+    return worker, min(now, until - LEASE), day
 
 
 def _moved_row(
@@ -275,7 +279,7 @@ def _keep_result(
     )
 
 
-def _doubt(job: Job, token: str, record: _Holding, heard_at: datetime) -> Settlement:
+def _doubt(job: Job, token: str, record: _Holding, heard_at: datetime, day: date) -> Settlement:
     """The in-doubt line of a call that may have been made, at its highest possible cost. When it left
     nobody knows: the line says when its worker was last heard of."""
     replay = Replay.objects.filter(pk=record.replay_id).first() if record.replay_id else None
@@ -290,6 +294,7 @@ def _doubt(job: Job, token: str, record: _Holding, heard_at: datetime) -> Settle
         connection_id=connection_id,
         model=(replay and replay.model) or job.model,
         model_returned="",
+        day=day,
         started_at=heard_at,
         waited_ms=0,
         took_ms=0,

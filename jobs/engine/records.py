@@ -1,7 +1,7 @@
 """The values that pass between the store and a slice."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
@@ -27,6 +27,7 @@ class Claimed:
     deaths: int
     reserved: int
     claimed_at: float  # monotonic
+    day: date  # of the claim (UTC): what it costs is booked on it
     values: dict[str, Any]
     repair: tuple[str, str] | None = None
     # Filled in when the claim is made ready (jobs.engine.plan).
@@ -116,6 +117,7 @@ class AttemptLine:
     connection_id: int
     model: str
     model_returned: str
+    day: date
     started_at: datetime
     waited_ms: int
     took_ms: int

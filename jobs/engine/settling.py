@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from jobs.engine.book import Book, count_attempt, day_of, in_doubt
+from jobs.engine.book import Book, count_attempt, in_doubt
 from jobs.engine.breakers import TROUBLE, Batch, Watch
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
@@ -127,13 +127,12 @@ def _supersede(
     accepted = f"WHERE job_id = %s AND {condition} AND outcome = %s"
     values = [job_id, *parameters, AttemptOutcome.ACCEPTED.value]
     cursor.execute(
-        "SELECT template_version_id, connection_id, model, started_at, cost "
-        f"FROM jobs_attempt {accepted}",
+        f"SELECT template_version_id, connection_id, model, day, cost FROM jobs_attempt {accepted}",
         values,
     )
-    for version_id, connection_id, model, started_at, cost in cursor.fetchall():
+    for version_id, connection_id, model, day, cost in cursor.fetchall():
         delta.wasted_cost += cost or 0
-        book.supersede((version_id, connection_id, model, day_of(started_at)), cost or 0)
+        book.supersede((version_id, connection_id, model, str(day)), cost or 0)
     cursor.execute(
         f"UPDATE jobs_attempt SET outcome = %s {accepted}",
         [AttemptOutcome.SUPERSEDED.value, *values],
@@ -156,8 +155,7 @@ def _settle_late(
     line = settlement.attempt
     assert line is not None
     cursor.execute(
-        "SELECT outcome, cost, started_at FROM jobs_attempt "
-        "WHERE job_id = %s AND n = %s AND number = %s",
+        "SELECT outcome, cost FROM jobs_attempt WHERE job_id = %s AND n = %s AND number = %s",
         [settlement.job_id, settlement.n, settlement.number],
     )
     row = cursor.fetchone()
@@ -178,7 +176,7 @@ def _settle_late(
     delta.unpriced_attempts -= row[1] is None
     delta.attempts -= 1
     count_attempt(delta, line)
-    book.take_back_doubt(line, row[1], day_of(row[2]))
+    book.take_back_doubt(line, row[1])
     book.add(settlement, line)
 
 

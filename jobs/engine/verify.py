@@ -277,17 +277,13 @@ def _read_sums(cursor: CursorWrapper, keys: int) -> Sums:
     }
 
 
-def _day(dialect: Dialect) -> str:
-    return "(started_at AT TIME ZONE 'UTC')::date" if dialect.postgresql else "date(started_at)"
-
-
 def _ledger(dialect: Dialect, cursor: CursorWrapper, jobs: Jobs) -> Iterator[Difference]:
     """The ledger's lines against the job's sums and against the roll-ups, line by line."""
     where, parameters = _of(dialect, jobs)
     keys = "job_id, template_version_id, connection_id, model"
     cursor.execute(
-        f"SELECT {keys}, {_day(dialect)} AS day, {', '.join(f'SUM({s})' for s in _SUMS.values())} "
-        f"FROM jobs_attempt WHERE {where} GROUP BY {keys}, {_day(dialect)}",
+        f"SELECT {keys}, day, {', '.join(f'SUM({s})' for s in _SUMS.values())} "
+        f"FROM jobs_attempt WHERE {where} GROUP BY {keys}, day",
         parameters,
     )
     ledger = _read_sums(cursor, 5)
@@ -353,8 +349,8 @@ def _direct_calls(dialect: Dialect, cursor: CursorWrapper) -> Iterator[Differenc
     """Template tries and connection tests against their roll-ups."""
     keys = "team_id, connection_id, model"
     cursor.execute(
-        f"SELECT {keys}, {_day(dialect)} AS day, {', '.join(f'SUM({s})' for s in _SUMS.values())} "
-        f"FROM jobs_directcall GROUP BY {keys}, {_day(dialect)}"
+        f"SELECT {keys}, day, {', '.join(f'SUM({s})' for s in _SUMS.values())} "
+        f"FROM jobs_directcall GROUP BY {keys}, day"
     )
     ledger = _read_sums(cursor, 4)
     cursor.execute(f"SELECT {keys}, day, {', '.join(_SUMS)} FROM jobs_costrollup WHERE job_id = 0")

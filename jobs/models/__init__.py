@@ -1,7 +1,15 @@
 """The tables, one module an aggregate."""
 
+from jobs.models.budgets import Budget, Grant
 from jobs.models.connections import Connection, ConnectionKind, LimitState, Price, WireApi
-from jobs.models.costs import CostRollup, DirectCall, Throughput
+from jobs.models.costs import (
+    ClosedMonth,
+    Correction,
+    CorrectionKind,
+    CostRollup,
+    DirectCall,
+    Throughput,
+)
 from jobs.models.datasets import BadRows, Dataset, DatasetRow, DatasetStatus
 from jobs.models.jobs import (
     Attempt,
@@ -17,6 +25,7 @@ from jobs.models.jobs import (
     Replay,
     RowEdit,
     StatusReason,
+    Waste,
 )
 from jobs.models.prompts import PromptTemplate, TemplateKind, TemplateVersion
 from jobs.models.teams import (
@@ -36,8 +45,12 @@ __all__ = [
     "AttemptOutcome",
     "AuditEvent",
     "BadRows",
+    "Budget",
+    "ClosedMonth",
     "Connection",
     "ConnectionKind",
+    "Correction",
+    "CorrectionKind",
     "CostRollup",
     "Dataset",
     "DatasetRow",
@@ -46,6 +59,7 @@ __all__ = [
     "Due",
     "DueReason",
     "Errand",
+    "Grant",
     "IdempotencyKey",
     "Job",
     "JobStatus",
@@ -66,6 +80,7 @@ __all__ = [
     "TemplateKind",
     "TemplateVersion",
     "Throughput",
+    "Waste",
     "WireApi",
     "Worker",
 ]

@@ -30,6 +30,21 @@ class CostRollup(models.Model):
     unpriced_calls = models.BigIntegerField(default=0)
     estimated_calls = models.BigIntegerField(default=0)
     accepted = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0, db_default=0)
+    estimated_cost = models.BigIntegerField(default=0, db_default=0)  # part of `cost`
+    # `wasted_cost` by its cause: see jobs.models.Waste.
+    failed_cost = models.BigIntegerField(default=0, db_default=0)
+    retried_cost = models.BigIntegerField(default=0, db_default=0)
+    repaired_cost = models.BigIntegerField(default=0, db_default=0)
+    superseded_cost = models.BigIntegerField(default=0, db_default=0)
+    late_cost = models.BigIntegerField(default=0, db_default=0)
+    # Against the same tokens at the plain input price; below 0 where writing the cache cost more.
+    cache_savings = models.BigIntegerField(default=0, db_default=0)
+    batch_savings = models.BigIntegerField(default=0, db_default=0)
+    # Records that took a result instead of a call, and what those calls had cost.
+    shared = models.BigIntegerField(default=0, db_default=0)
+    reused = models.BigIntegerField(default=0, db_default=0)
+    reuse_savings = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -83,16 +98,20 @@ class DirectCall(models.Model):
     connection = loose_key("jobs.Connection")
     model = models.CharField(max_length=200)
     model_returned = models.CharField(max_length=200, blank=True)
+    day = models.DateField()  # on which it is booked (UTC)
     started_at = models.DateTimeField(auto_now_add=True)
     took_ms = models.IntegerField(default=0)
     failure_class = models.CharField(max_length=20, blank=True)
     input_tokens = models.IntegerField(default=0)
     cached_input_tokens = models.IntegerField(default=0)
     cache_write_tokens = models.IntegerField(default=0)
+    cache_write_1h_tokens = models.IntegerField(default=0, db_default=0)
     output_tokens = models.IntegerField(default=0)
     usage_estimated = models.BooleanField(default=False)
     usage = models.TextField(blank=True)
     price = loose_key("jobs.Price", null=True)
+    rates = models.CharField(max_length=120, blank=True, db_default="")
+    reserved = models.BigIntegerField(default=0, db_default=0)  # of budgets, until it is settled
     cost = models.BigIntegerField(null=True)
 
     class Meta:
@@ -100,3 +119,70 @@ class DirectCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} of {self.model}"
+
+
+class CorrectionKind(models.TextChoices):
+    REVALUED = "revalued", "Revalued at another price"
+    RECONCILED = "reconciled", "Settled by the provider's own account"
+
+
+class Correction(models.Model):
+    """A line that corrects an attempt, whose own line stays as it is. Append-only; booked on the day on
+    which it was made, so that a closed month never changes.
+
+    What it adds (or takes away, below 0) stands in the columns: money in pico-USD.
+    """
+
+    public_id = public_id()
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10, choices=CorrectionKind)
+    # The act that made it: one click or one file may correct many attempts.
+    act = models.CharField(max_length=32, db_index=True)
+    job = loose_key("jobs.Job")
+    n = models.IntegerField()
+    number = models.IntegerField()  # of the attempt
+    template_version = loose_key("jobs.TemplateVersion")
+    connection = loose_key("jobs.Connection")
+    model = models.CharField(max_length=200)
+    day = models.DateField()
+    input_tokens = models.IntegerField(default=0)
+    cached_input_tokens = models.IntegerField(default=0)
+    cache_write_tokens = models.IntegerField(default=0)
+    cache_write_1h_tokens = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+    cost = models.BigIntegerField(default=0)
+    wasted_cost = models.BigIntegerField(default=0)
+    in_doubt_cost = models.BigIntegerField(default=0)
+    in_doubt_calls = models.SmallIntegerField(default=0)
+    unpriced_calls = models.SmallIntegerField(default=0)
+    price = loose_key("jobs.Price", null=True)
+    rates = models.CharField(max_length=120, blank=True, default="")
+    note = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "n", "number"], name="correction_attempt")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} attempt {self.number} of record {self.n}"
+
+
+class ClosedMonth(models.Model):
+    """A month of a team whose figures never change again; `totals` is what they were."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="closed_months")
+    month = models.DateField()  # its first day
+    totals = models.JSONField(default=dict)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    closed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "month"], name="one_close")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} of team {self.team_id}"

@@ -73,6 +73,8 @@ class StatusReason(models.TextChoices):
     PROVIDER_DOWN = "provider_down", "The provider is down"
     CONNECTION_REMOVED = "connection_removed", "The connection was removed"
     NO_KEY = "no_key", "The connection has no usable key"
+    NO_PRICE = "no_price", "The price is unknown, and a budget must hold"
+    PILOT = "pilot", "The pilot is done"
     TEMPLATE = "template", "The template cannot be compiled"
 
 
@@ -112,6 +114,13 @@ class Job(models.Model):
     tolerated_failure_rate = models.FloatField(default=0.3)
     budget = models.BigIntegerField(null=True)
     max_cost_per_minute = models.BigIntegerField(null=True)  # above it, it runs away and pauses
+    # Rows whose requests are the same are called once, and share the result.
+    share_duplicates = models.BooleanField(default=True, db_default=True)
+    # Rows that an earlier job of the team has asked just so may take its result.
+    reuse = models.BooleanField(default=False, db_default=False)
+    # So many rows go first; then the job pauses for a person to look at them. 0: no pilot, or over.
+    pilot_rows = models.PositiveIntegerField(default=0, db_default=0)
+    estimate = models.JSONField(default=dict)  # of what it costs: see jobs.costs.estimate
 
     status = models.CharField(max_length=25, choices=JobStatus, default=JobStatus.QUEUED)
     status_reason = models.CharField(max_length=25, choices=StatusReason, blank=True)
@@ -141,6 +150,9 @@ class Job(models.Model):
     in_doubt_attempts = models.IntegerField(default=0)
     unpriced_attempts = models.BigIntegerField(default=0)  # charged or in doubt, price unknown
     estimated_attempts = models.BigIntegerField(default=0)  # usage not reported by the provider
+    estimated_cost = models.BigIntegerField(default=0, db_default=0)  # what those cost
+    shared = models.IntegerField(default=0, db_default=0)  # results taken from a row of this job
+    reused = models.IntegerField(default=0, db_default=0)  # results taken from an earlier job
     reserved = models.BigIntegerField(default=0)
 
     launch_key = models.CharField(max_length=64, blank=True)  # one launch per filled-in form
@@ -202,6 +214,9 @@ class Record(models.Model):
     # Set where the result is older than the last replay, which has brought none (yet): the replay it
     # came from, 0 for none. Such a record ends as succeeded whatever becomes of the replay.
     kept_from = models.BigIntegerField(null=True)
+    # Whose answer the result is, where no call was made for it: a record of this job or another.
+    source_job = loose_key("jobs.Job", null=True)
+    source_n = models.IntegerField(null=True)
 
     class Meta:
         indexes = [
@@ -256,6 +271,7 @@ class Lease(models.Model):
     job = loose_key("jobs.Job")
     worker = models.CharField(max_length=32, db_index=True)  # Worker.id, random per slice
     until = models.DateTimeField(db_index=True)
+    day = models.DateField()  # of the claim, in UTC: its calls are booked on it
     records = models.JSONField()  # the n of the records claimed
 
     def __str__(self) -> str:
@@ -281,6 +297,18 @@ class Purpose(models.TextChoices):
     PILOT = "pilot", "Pilot"
     TRY = "try", "Template try"
     TEST = "test", "Connection test"
+    PROBE = "probe", "Probe of a provider that was down"
+    GOLDEN = "golden", "Golden row"
+
+
+class Waste(models.TextChoices):
+    """Why what a call cost brought no result that counts."""
+
+    FAILED = "failed", "Failed for good"
+    RETRIED = "retried", "Failed, then tried again"
+    REPAIRED = "repaired", "Unusable, then shown to the model to be repaired"
+    SUPERSEDED = "superseded", "Superseded by a replay"
+    LATE = "late", "Late duplicate"
 
 
 class Attempt(models.Model):
@@ -304,6 +332,9 @@ class Attempt(models.Model):
     model = models.CharField(max_length=200)  # as asked for
     model_returned = models.CharField(max_length=200, blank=True)
     worker = models.CharField(max_length=32)
+    # The day (UTC) on which its money was reserved, which is the one it is booked on: its budget's
+    # month, too. The call may leave a moment later.
+    day = models.DateField()
     started_at = models.DateTimeField()
     waited_ms = models.IntegerField(default=0)  # from claim to sending
     took_ms = models.IntegerField(default=0)
@@ -314,13 +345,21 @@ class Attempt(models.Model):
     retry_after_ms = models.IntegerField(null=True)
     input_tokens = models.IntegerField(default=0)
     cached_input_tokens = models.IntegerField(default=0)
-    cache_write_tokens = models.IntegerField(default=0)
+    cache_write_tokens = models.IntegerField(default=0)  # kept for five minutes
+    cache_write_1h_tokens = models.IntegerField(default=0, db_default=0)
     output_tokens = models.IntegerField(default=0)
     reasoning_tokens = models.IntegerField(default=0)
     usage_estimated = models.BooleanField(default=False)
     usage = models.TextField(blank=True)  # as received
     price = loose_key("jobs.Price", null=True)
+    # What it was valued with, by value: see jobs.costs.pricing.Rates. Blank: no price.
+    rates = models.CharField(max_length=120, blank=True, db_default="")
     cost = models.BigIntegerField(null=True)
+    waste = models.CharField(max_length=10, choices=Waste, blank=True, db_default="")
+    # The day on which a later change of this line is booked, where the month of `day` was closed.
+    amended_on = models.DateField(null=True)
+    # Of the whole request; two calls with the same key asked the same of the same model.
+    request_key = models.UUIDField(null=True)
     request = models.TextField(null=True)  # the body sent, kept by the team's policy
     answer = models.TextField(null=True)  # the body received, kept by the team's policy
 

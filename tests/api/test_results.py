@@ -42,7 +42,8 @@ def ended(cast: Cast, rows: Sequence[Mapping[str, Any]], answers: Sequence[Any],
             attempts.append(
                 Attempt(
                     job_id=made.pk, n=n, number=1, outcome="accepted", purpose="first", worker="w",
-                    template_version_id=1, connection_id=1, model="m", started_at=AT, cost=3 * 10**8,
+                    template_version_id=1, connection_id=1, model="m", day=AT.date(),
+                    started_at=AT, cost=3 * 10**8,
                 )
             )  # fmt: skip
     Record.objects.bulk_create(records)

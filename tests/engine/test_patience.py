@@ -133,7 +133,7 @@ def test_what_was_learned_outlives_the_slice(silent: SimulatorProcess) -> None:
     # A slice that begins then waits as long as the one that ended did, from its first call on.
     record = Claimed(
         job_id=job.pk, n=1, lease="", number=1, tries=0, generation=0, replay_id=None, deaths=0,
-        reserved=0, claimed_at=0.0, values={}, sent_at=0.0,
+        reserved=0, claimed_at=0.0, day=timezone.now().date(), values={}, sent_at=0.0,
     )  # fmt: skip
 
     async def first_call(plan: Plan) -> float:

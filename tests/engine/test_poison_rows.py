@@ -86,6 +86,8 @@ def test_it_blames_the_suspect_alone_when_a_worker_dies_with_neighbours_in_hand(
 def test_it_drops_a_lease_whose_job_is_gone() -> None:
     store = Store()
     past = store.clock.now() - timedelta(hours=1)
-    Lease.objects.create(token="t", job_id=9_999, worker="w", until=past, records=[1])
+    Lease.objects.create(
+        token="t", job_id=9_999, worker="w", until=past, day=past.date(), records=[1]
+    )
     assert reclaiming.reclaim_expired(store.dialect, store.clock.now()) == 0
     assert not Lease.objects.exists()

@@ -120,6 +120,7 @@ class Work:
             connection=self.connection,
             model=MODEL,
             worker="w",
+            day=timezone.now().date(),
             started_at=timezone.now(),
             failure_class="" if accepted else "refusal",
             message="" if accepted else HOSTILE,
