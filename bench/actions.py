@@ -134,7 +134,8 @@ def _answered(record: Claimed, connection_id: int, version_id: int) -> Settlemen
     line = AttemptLine(
         outcome=AttemptOutcome.ACCEPTED, purpose=Purpose.FIRST, generation=0, replay_id=None,
         template_version_id=version_id, connection_id=connection_id, model=MODEL,
-        model_returned=MODEL, day=record.day, started_at=timezone.now(), waited_ms=1, took_ms=1, http_status=200,
+        model_returned=MODEL, day=record.day, started_at=timezone.now(), waited_ms=1, took_ms=1,
+        http_status=200,
         provider_request_id="req_0123456789abcdef", failure_class="", message="",
         retry_after_ms=None, usage=Usage(input_tokens=60, output_tokens=12, raw=usage),
         price_id=1, cost=16_200_000, charged=True,
