@@ -5,6 +5,7 @@ fit in a BIGINT. SQLite would add `DecimalField`s as floats, hence integers in t
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 PICO = 10**12
 # Prices are quoted per million tokens; in the tables they stand per token.
@@ -23,6 +24,7 @@ def to_usd(pico: int) -> Decimal:
     return Decimal(pico) / PICO
 
 
+@lru_cache(maxsize=4096)  # a job's rows cost one of a few hundred amounts
 def usd_string(pico: int | None) -> str | None:
     """The decimal string of the API: plain digits with a point, no exponent; None stays None."""
     if pico is None:
