@@ -270,9 +270,17 @@ MAILERS = {
                 "use_ssl": "EMAIL_USE_SSL",
             }.items()
             if _email.get(name)
-        },
+        }
+        # A server that is silent holds up other mail, nothing else; not for long either.
+        | ({"timeout": 10} if _email["EMAIL_BACKEND"].endswith("smtp.EmailBackend") else {}),
     }
 }
+EMAIL_FROM = env("EMAIL_FROM", default="batchllm@localhost")
+# What links begin with that leave the application (mail, webhooks).
+_named = next((host for host in ALLOWED_HOSTS if host.strip("*.") == host), "localhost")
+PUBLIC_URL = env("PUBLIC_URL", default="").rstrip("/") or (
+    f"https://{_named}" if HTTPS else f"http://{_named}:8000"
+)
 
 # Lines for people, or JSON for machines: see `jobs.logs`.
 LOG_FORMAT = env("LOG_FORMAT", default="line")

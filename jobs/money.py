@@ -4,10 +4,11 @@ A price of six decimals per million tokens is a whole number of pico per token; 
 fit in a BIGINT. SQLite would add `DecimalField`s as floats, hence integers in the tables.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
 PICO = 10**12
+UNKNOWN = "unknown"
 # Prices are quoted per million tokens; in the tables they stand per token.
 PICO_PER_TOKEN = PICO // 10**6
 
@@ -32,6 +33,25 @@ def usd_string(pico: int | None) -> str | None:
     whole, fraction = divmod(abs(pico), PICO)
     digits = f"{fraction:012d}".rstrip("0").ljust(2, "0")
     return f"{'-' if pico < 0 else ''}{whole}.{digits}"
+
+
+def money_text(pico: int | None) -> str:
+    """Pico-USD as dollars: two decimals from $1 on, four from a cent on, else two digits.
+
+    Two different amounts may read the same; `usd_string` tells them apart.
+    """
+    if pico is None:
+        return UNKNOWN
+    usd = abs(to_usd(pico))
+    sign = "−" if pico < 0 else ""
+    if usd >= 1 or usd == 0:
+        places = 2
+    elif usd >= Decimal("0.01"):
+        places = 4
+    else:
+        places = 1 - usd.adjusted()
+    rounded = usd.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    return f"{sign}${rounded:,f}"
 
 
 def price_to_pico(usd_per_million: Decimal) -> int:

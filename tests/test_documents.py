@@ -14,7 +14,7 @@ FLOORS = [
     {"failures", "money", "written", "errors", "lifeline", "logs", "postgresql", "troubles"},
     {"models", "queue"},
     {"providers"},
-    {"datasets", "prompts", "costs", "teams"},
+    {"datasets", "prompts", "costs", "teams", "notices"},
     {"engine"},
     {"control"},
     {"web", "api", "management", "templatetags", "demo"},

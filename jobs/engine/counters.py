@@ -24,6 +24,7 @@ from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.telling import tell_status
 from jobs.models import Job, JobStatus, Replay, StatusReason
 from jobs.money import usd_string
+from jobs.notices.of_jobs import note_status
 
 
 @dataclass(slots=True)
@@ -192,6 +193,19 @@ def apply_delta(
             succeeded=succeeded,
             failed=failed,
             cancelled=cancelled,
+        )
+        # An outage is one thing to tell, however often a probe fails; so is a reason to pause until a
+        # person has set the job going again, or for a day.
+        down = int(watch.down_since) if reason is StatusReason.PROVIDER_DOWN else 0
+        note_status(
+            before.id,
+            status,
+            reason=reason or "",
+            detail=detail,
+            episode=down or max(int(watch.since), int(now.timestamp()) // 86_400 * 86_400),
+            counts={"succeeded": succeeded, "failed": failed, "cancelled": cancelled},
+            cost_added=delta.cost + delta.in_doubt_cost,
+            now=now,
         )
     if sets:
         cursor.execute(

@@ -40,6 +40,7 @@ from jobs.models import (
     Job,
     JobStatus,
     LimitState,
+    Notice,
     Record,
     RecordStatus,
     Replay,
@@ -47,6 +48,7 @@ from jobs.models import (
     Throughput,
     Worker,
 )
+from jobs.notices.spread import spread_notices
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ SWEEP_AT_MOST = timedelta(seconds=10)
 # seven times in their length, the time to come back.
 OUTAGE = LEASE / 2
 PRUNE_EVERY = timedelta(hours=1)
+NOTICES_KEPT = timedelta(days=90)
 # An ingest that says nothing for so long has died with its worker.
 INGEST_SILENT = timedelta(seconds=60)
 CHUNKS_A_SWEEP = 20
@@ -128,6 +131,7 @@ def _do_duties(store: Store) -> bool:
         _probe,
         _ring,
         mend_stalls,
+        _tell,
         _prune,
     ):
         try:
@@ -261,10 +265,16 @@ def _ring(store: Store) -> None:
         queue.ring()
 
 
+def _tell(store: Store) -> None:
+    """Notices on their way to people and programs."""
+    spread_notices(store.clock.now())
+
+
 def _prune(store: Store) -> None:
     def prune(last: datetime | None) -> bool:
         now = timezone.now()
         Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+        Notice.objects.filter(created_at__lt=now - NOTICES_KEPT).delete()
         Throughput.objects.filter(at__lt=now - timedelta(days=2)).delete()
         IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
         remove_leftovers()

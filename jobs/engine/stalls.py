@@ -32,6 +32,7 @@ from jobs.models import (
     RecordStatus,
     Worker,
 )
+from jobs.notices.of_jobs import note_stall
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def mend_stalls(store: Store) -> None:
             logger.error("job stands still", extra={"job": job.pk, "since": since})
             queue.ring()
         if stalled is not bool(watch.stalled_at):
-            _say(store, job.pk, now.timestamp() if stalled else 0.0)
+            _say(store, job, now if stalled else None)
 
 
 def _open_jobs() -> Iterator[Job]:
@@ -142,9 +143,11 @@ def _undue(store: Store, job: Job, now: datetime) -> int:
         return int(cursor.rowcount)
 
 
-def _say(store: Store, job_id: int, at: float) -> None:
+def _say(store: Store, job: Job, at: datetime | None) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        state = lock_job(store.dialect, cursor, job_id)
+        state = lock_job(store.dialect, cursor, job.pk)
         if state is not None:
-            state.watch.stalled_at = at
-            Job.objects.filter(pk=job_id).update(watch=state.watch.dump())
+            state.watch.stalled_at = at.timestamp() if at else 0.0
+            Job.objects.filter(pk=job.pk).update(watch=state.watch.dump())
+            if at:
+                note_stall(job.pk, progress_of(job), at)

@@ -27,6 +27,16 @@ from jobs.models.jobs import (
     StatusReason,
     Waste,
 )
+from jobs.models.notices import (
+    Channel,
+    Delivery,
+    DeliveryState,
+    Notice,
+    NoticeCopy,
+    NoticeKind,
+    NoticePreference,
+    Webhook,
+)
 from jobs.models.prompts import PromptTemplate, TemplateKind, TemplateVersion
 from jobs.models.teams import (
     ApiToken,
@@ -46,6 +56,7 @@ __all__ = [
     "AuditEvent",
     "BadRows",
     "Budget",
+    "Channel",
     "ClosedMonth",
     "Connection",
     "ConnectionKind",
@@ -55,6 +66,8 @@ __all__ = [
     "Dataset",
     "DatasetRow",
     "DatasetStatus",
+    "Delivery",
+    "DeliveryState",
     "DirectCall",
     "Due",
     "DueReason",
@@ -67,6 +80,10 @@ __all__ = [
     "Lease",
     "LimitState",
     "Membership",
+    "Notice",
+    "NoticeCopy",
+    "NoticeKind",
+    "NoticePreference",
     "Price",
     "PromptTemplate",
     "Purpose",
@@ -81,6 +98,7 @@ __all__ = [
     "TemplateVersion",
     "Throughput",
     "Waste",
+    "Webhook",
     "WireApi",
     "Worker",
 ]

@@ -63,7 +63,10 @@ class LeanTransport:
     A POST is sent once: neither aiohttp nor this class repeats it.
     """
 
-    def __init__(self, *, allow_private: bool, max_connections: int) -> None:
+    def __init__(
+        self, *, allow_private: bool, max_connections: int, max_body: int = MAX_BODY
+    ) -> None:
+        self._max_body = max_body
         self._session = aiohttp.ClientSession(
             connector=guarded_connector(
                 allow_private=allow_private,
@@ -113,7 +116,7 @@ class LeanTransport:
             try:
                 headers = joined_headers(response)
                 check_echo(request, headers)
-                answer = await _read(response)
+                answer = await _read(response, self._max_body)
                 self._check_new(response, headers, answer)
                 return HttpResponse(response.status, headers, decoded(answer, headers))
             except BaseException:
@@ -182,13 +185,13 @@ def check_echo(request: HttpRequest, headers: dict[str, str]) -> None:
         raise _OddAnswerError("The answer carries another request's id and was not believed")
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    if (response.content_length or 0) > MAX_BODY:
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    if (response.content_length or 0) > most:
         raise _OddAnswerError("The answer is larger than any answer may be")
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > MAX_BODY:
+        if size > most:
             raise _OddAnswerError("The answer is larger than any answer may be")
         chunks.append(chunk)
     return b"".join(chunks)

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
 
-from jobs.models import Connection
+from jobs.models import Connection, Webhook
 
 
 @lru_cache(maxsize=4)
@@ -37,20 +37,23 @@ def decrypt(token: str) -> str:
 
 
 def rotate_stored_keys() -> tuple[int, list[str]]:
-    """Encrypt every stored provider key with the first encryption key. Returns how many were, and
-    the connections whose key none of the installation's keys reads; these stay as they are."""
+    """Encrypt every stored provider key and webhook secret with the first encryption key. Returns how
+    many were, and the connections and webhooks whose secret none of the installation's keys reads;
+    these stay as they are."""
     done, unreadable = 0, []
-    for pk in Connection.objects.exclude(key_encrypted="").values_list("pk", flat=True):
-        with transaction.atomic():
-            # Locked: a key that is entered at the same moment must not be overwritten by an old one.
-            connection = Connection.objects.select_for_update().get(pk=pk)
-            if not connection.key_encrypted:
-                continue
-            try:
-                fresh = _installed().rotate(connection.key_encrypted.encode()).decode()
-            except InvalidToken:
-                unreadable.append(f"{connection.name} ({connection.team.name})")
-                continue
-            Connection.objects.filter(pk=pk).update(key_encrypted=fresh)
-            done += 1
+    for model, field in ((Connection, "key_encrypted"), (Webhook, "secret_encrypted")):
+        for pk in model.objects.exclude(**{field: ""}).values_list("pk", flat=True):
+            with transaction.atomic():
+                # Locked: a key that is entered at the same moment must not be overwritten by an old one.
+                owner = model.objects.select_for_update().get(pk=pk)
+                stored = getattr(owner, field)
+                if not stored:
+                    continue
+                try:
+                    fresh = _installed().rotate(stored.encode()).decode()
+                except InvalidToken:
+                    unreadable.append(f"{owner} ({owner.team.name})")
+                    continue
+                model.objects.filter(pk=pk).update(**{field: fresh})
+                done += 1
     return done, unreadable

@@ -5,31 +5,13 @@ The rounding here is for showing only; sums are made of the exact values.
 
 import math
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from jobs.money import to_usd, usd_string
+from jobs.money import UNKNOWN as UNKNOWN
+from jobs.money import money_text as money_text
+from jobs.money import usd_string
 
 NOTHING = "—"
-UNKNOWN = "unknown"
-
-
-def money_text(pico: int | None) -> str:
-    """Pico-USD as dollars: two decimals from $1 on, four from a cent on, else two digits.
-
-    Two different amounts may read the same; `money_exact` tells them apart.
-    """
-    if pico is None:
-        return UNKNOWN
-    usd = abs(to_usd(pico))
-    sign = "−" if pico < 0 else ""
-    if usd >= 1 or usd == 0:
-        places = 2
-    elif usd >= Decimal("0.01"):
-        places = 4
-    else:
-        places = 1 - usd.adjusted()
-    rounded = usd.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
-    return f"{sign}${rounded:,f}"
 
 
 def money_exact(pico: int) -> str:

@@ -35,6 +35,7 @@ from jobs.models import (
     Job,
     JobStatus,
     Membership,
+    Notice,
     Record,
     RecordStatus,
     Replay,
@@ -465,6 +466,7 @@ def test_it_pauses_while_the_provider_is_down_and_goes_on_by_itself() -> None:
         assert bench.claim() == []
         bench.answer(FailureClass.CONNECTION)
         assert (bench.job.state, bench.job.status_reason) == (_P, "provider_down")
+    assert Notice.objects.filter(kind="job.paused").count() == 1  # one outage
     bench.wait(minutes=1)
     sweep(bench.store)
     bench.claim()

@@ -9,7 +9,7 @@ import pytest
 from jobs.engine.reconcile import sweep
 from jobs.engine.stalls import stalled_since
 from jobs.failures import FailureClass
-from jobs.models import Due, Job, Lease, LimitState, Record, Worker
+from jobs.models import Due, Job, Lease, LimitState, Notice, Record, Worker
 from tests.engine.build import check_invariants
 from tests.engine.test_job_state_machine import Bench
 
@@ -81,6 +81,8 @@ def test_what_cannot_be_mended_is_said_until_it_gets_on(bench: Bench) -> None:
     assert stalled_since(bench.job) is None
     later(bench, seconds=30)  # two rows are held, and nobody is calling for them
     assert stalled_since(bench.job) == stood
+    later(bench, seconds=30)
+    assert Notice.objects.get().kind == "job.stalled"
     bench.answer()
     assert stalled_since(bench.job) is None
     assert bench.job.state.is_runnable

@@ -19,7 +19,8 @@ TABLES = (
     "jobs_attempt", "jobs_record", "jobs_due", "jobs_lease", "jobs_costrollup", "jobs_throughput",
     "jobs_limitstate", "jobs_worker", "jobs_errand", "jobs_rowedit", "jobs_replay", "jobs_job",
     "jobs_datasetrow", "jobs_dataset", "jobs_price", "jobs_connection", "jobs_templateversion",
-    "jobs_prompttemplate", "jobs_auditevent", "jobs_membership", "jobs_team", "auth_user",
+    "jobs_prompttemplate", "jobs_auditevent", "jobs_noticecopy", "jobs_delivery", "jobs_notice",
+    "jobs_membership", "jobs_team", "auth_user",
     "django_q_ormq",
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Who is told what: written once where it happens, then shown, mailed, and posted to webhooks."""
