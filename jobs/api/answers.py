@@ -5,7 +5,15 @@ from typing import Any, Literal
 from ninja import Schema
 
 from jobs.failures import FailureClass
-from jobs.models import AttemptOutcome, ConnectionKind, DatasetStatus, JobStatus, Purpose, WireApi
+from jobs.models import (
+    AttemptOutcome,
+    ConnectionKind,
+    DatasetStatus,
+    JobStatus,
+    Purpose,
+    Waste,
+    WireApi,
+)
 
 RecordState = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
@@ -147,6 +155,7 @@ class JobUsageOut(Schema):
     cached_input_tokens: int
     output_tokens: int
     estimated_attempts: int
+    estimated_cost: str
 
 
 class EtaOut(Schema):
@@ -218,9 +227,21 @@ class AttemptUsageOut(Schema):
     input_tokens: int
     cached_input_tokens: int
     cache_write_tokens: int
+    cache_write_1h_tokens: int
     output_tokens: int
     reasoning_tokens: int
     estimated: bool
+
+
+class RatesOut(Schema):
+    """USD per million tokens, before the discount."""
+
+    input: str
+    cached_input: str
+    cache_write: str
+    cache_write_1h: str
+    output: str
+    discount: str
 
 
 class AttemptOut(Schema):
@@ -239,6 +260,8 @@ class AttemptOut(Schema):
     retry_after_ms: int | None
     usage: AttemptUsageOut
     cost: str | None
+    rates: RatesOut | None
+    waste: Waste | None
     request: str
     request_kept: bool
     answer: str | None

@@ -1,12 +1,14 @@
 """Objects as the API shows them. Money is a decimal string in USD, times are ISO 8601 in UTC."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from jobs.control.selectors import Calls, FailureGroup, JobView
 from jobs.costs.known import job_money, known
+from jobs.costs.pricing import METERS, Rates
 from jobs.models import (
     Attempt,
     Connection,
@@ -95,6 +97,17 @@ def _price(pico_per_token: int) -> str:
     return f"{price_to_usd(pico_per_token):f}"
 
 
+def _share(ppm: int) -> str:
+    return f"{Decimal(ppm).scaleb(-6).normalize():f}"
+
+
+def _rates(rates: Rates | None) -> dict[str, str] | None:
+    if rates is None:
+        return None
+    shape = {meter: _price(getattr(rates, meter)) for meter in METERS}
+    return {**shape, "discount": _share(rates.discount_ppm)}
+
+
 def price_shape(price: Price) -> dict[str, Any]:
     """USD per million tokens."""
     return {
@@ -105,7 +118,7 @@ def price_shape(price: Price) -> dict[str, Any]:
         "cached_input": _price(price.cached_input),
         "cache_write": _price(price.cache_write),
         "output": _price(price.output),
-        "batch_discount": f"{price.batch_discount_ppm / 1_000_000:g}",
+        "batch_discount": _share(price.batch_discount_ppm),
         "effective_from": iso(price.effective_from),
         "source": price.source,
     }
@@ -145,6 +158,7 @@ def job_shape(view: JobView) -> dict[str, Any]:
             "cached_input_tokens": job.cached_input_tokens,
             "output_tokens": job.output_tokens,
             "estimated_attempts": job.estimated_attempts,
+            "estimated_cost": usd_string(job.estimated_cost),
         },
         "cost": usd_string(money.cost),
         "wasted_cost": usd_string(money.wasted_cost),
@@ -206,11 +220,14 @@ def attempt_shape(attempt: Attempt, rebuilt: str) -> dict[str, Any]:
             "input_tokens": attempt.input_tokens,
             "cached_input_tokens": attempt.cached_input_tokens,
             "cache_write_tokens": attempt.cache_write_tokens,
+            "cache_write_1h_tokens": attempt.cache_write_1h_tokens,
             "output_tokens": attempt.output_tokens,
             "reasoning_tokens": attempt.reasoning_tokens,
             "estimated": attempt.usage_estimated,
         },
         "cost": usd_string(attempt.cost),
+        "rates": _rates(Rates.parse(attempt.rates)),
+        "waste": attempt.waste or None,
         "request": attempt.request if attempt.request is not None else rebuilt,
         "request_kept": attempt.request is not None,
         "answer": attempt.answer,

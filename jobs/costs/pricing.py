@@ -1,32 +1,24 @@
 """What a call costs: exact, in whole pico-USD.
 
 Own prices override by connection, then by team, each by effective date; without one the price list
-that ships with the product (genai-prices) is asked, and its answer is written down as a price row, so
-that every attempt names the row it was valued with. A simulator has only own prices. Where nothing
-is known the price is None: unknown, never 0.
+that ships with the product is asked. A simulator has only own prices. Where nothing is known the
+price is None: unknown, never 0.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
-from importlib.metadata import version
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
 
 from django.db.models import F, Q
-from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ModelPrice, TieredPrices
 
+from jobs.costs.listed import listed_price
 from jobs.models import Connection, ConnectionKind, Price
-from jobs.money import price_to_pico
 from jobs.providers.types import Usage
 
-_METERS = ("input", "cached_input", "cache_write", "cache_write_1h", "output")
-_LISTED = {
-    "input": "input_mtok",
-    "cached_input": "cache_read_mtok",
-    "cache_write": "cache_write_mtok",
-    "cache_write_1h": "cache_write_1h_mtok",
-    "output": "output_mtok",
-}
+METERS = ("input", "cached_input", "cache_write", "cache_write_1h", "output")
+_WHOLE = 1_000_000
 _PROVIDERS = {ConnectionKind.OPENAI: "openai", ConnectionKind.ANTHROPIC: "anthropic"}
 
 
@@ -45,101 +37,161 @@ def resolve_price(*, connection: Connection, model: str, at: datetime) -> Price 
     if own is not None:
         return own
     provider = _PROVIDERS.get(ConnectionKind(connection.kind))
-    return _listed_price(provider, model, at) if provider else None
+    return listed_price(provider, model, at) if provider else None
 
 
-def _listed_price(provider: str, model: str, at: datetime) -> Price | None:
-    """The shipped list's price as a row, written on first use."""
-    try:
-        _, found = get_snapshot().find_provider_model(model, None, provider, None)
-    except LookupError:
-        return None
-    listed = found.get_prices(at)
-    prices = _meters(listed, None)
-    if prices is None:
-        return None
-    source = f"genai-prices {version('genai-prices')}"
-    tiers = [{"start": start, **(_meters(listed, start) or prices)} for start in _starts(listed)]
-    known = Price.objects.filter(
-        team__isnull=True, provider=provider, model=model, source=source, tiers=tiers, **prices
-    ).first()
-    if known is not None:
-        return known
-    return Price.objects.create(
-        provider=provider,
-        model=model,
-        source=source,
-        tiers=tiers,
-        effective_from=datetime(2020, 1, 1, tzinfo=UTC),
-        **prices,
-    )
+class Meter(NamedTuple):
+    """One line of a proof: `tokens` at `price`, times the factor `paid_ppm` in millionths."""
+
+    name: str  # one of METERS
+    tokens: int
+    price: int
+    paid_ppm: int
+    amount: int
 
 
-def _starts(listed: ModelPrice) -> list[int]:
-    values = (getattr(listed, name, None) for name in _LISTED.values())
-    return sorted(
-        {tier.start for value in values if isinstance(value, TieredPrices) for tier in value.tiers}
-    )
+@dataclass(frozen=True)
+class Rates:
+    """What a call was valued with: pico-USD a token for each meter, in the tier that it fell into.
 
-
-def _meters(listed: ModelPrice, start: int | None) -> dict[str, int] | None:
-    """Pico per token for each meter in a tier (None: the base); None without in- or output price.
-
-    A meter that the list does not price costs what plain input does, so that nothing is free by
-    omission.
+    `discount_ppm` is what the batch form takes off each price; a fraction of a pico a token that
+    would be left is rounded up, so that quantity times unit price is the amount, line by line.
     """
-    found: dict[str, int] = {}
-    for meter, name in _LISTED.items():
-        value = getattr(listed, name, None)
-        if isinstance(value, TieredPrices):
-            reached = [t.price for t in value.tiers if start is not None and t.start <= start]
-            value = reached[-1] if reached else value.base
-        if value is not None:
-            found[meter] = price_to_pico(Decimal(value))
-    if "input" not in found or "output" not in found:
-        return None
-    found.setdefault("cached_input", found["input"])
-    found.setdefault("cache_write", found["input"])
-    found.setdefault("cache_write_1h", found["cache_write"])
-    return found
+
+    input: int
+    cached_input: int
+    cache_write: int
+    cache_write_1h: int
+    output: int
+    discount_ppm: int = 0
+
+    @cached_property
+    def text(self) -> str:
+        """As it stands on the lines of the ledger; `parse` reads it."""
+        prices = "/".join(map(str, self._listed))
+        return f"{prices}@{self.discount_ppm}" if self.discount_ppm else prices
+
+    @classmethod
+    def of(cls, prices: Iterable[int], discount_ppm: int) -> "Rates":
+        """Of the prices in the order of METERS."""
+        plain, cached, write, write_1h, output = prices
+        return cls(plain, cached, write, write_1h, output, discount_ppm)
+
+    @classmethod
+    def parse(cls, text: str) -> "Rates | None":
+        """None of a blank: the line was not valued at a price."""
+        if not text:
+            return None
+        prices, _, discount = text.partition("@")
+        return cls.of(map(int, prices.split("/")), int(discount or 0))
+
+    @cached_property
+    def _listed(self) -> tuple[int, ...]:
+        return (self.input, self.cached_input, self.cache_write, self.cache_write_1h, self.output)
+
+    @cached_property
+    def unit_prices(self) -> tuple[int, ...]:
+        """What is paid a token, by meter."""
+        left = _WHOLE - self.discount_ppm
+        return tuple(-(-price * left // _WHOLE) for price in self._listed)
+
+    def cost(self, usage: Usage) -> int:
+        plain, cached, write, write_1h, output = self.unit_prices
+        return (
+            (
+                usage.input_tokens
+                - usage.cached_input_tokens
+                - usage.cache_write_tokens
+                - usage.cache_write_1h_tokens
+            )
+            * plain
+            + usage.cached_input_tokens * cached
+            + usage.cache_write_tokens * write
+            + usage.cache_write_1h_tokens * write_1h
+            + usage.output_tokens * output
+        )
+
+    def cache_savings(self, usage: Usage) -> int:
+        """Against the same tokens as plain input; below 0 where writing the cache cost more."""
+        plain, cached, write, write_1h, _ = self.unit_prices
+        return (
+            usage.cached_input_tokens * (plain - cached)
+            - usage.cache_write_tokens * (write - plain)
+            - usage.cache_write_1h_tokens * (write_1h - plain)
+        )
+
+    def batch_savings(self, usage: Usage) -> int:
+        """Against the same call made at once."""
+        if not self.discount_ppm:
+            return 0
+        return Rates.of(self._listed, 0).cost(usage) - self.cost(usage)
+
+    def proof(self, usage: Usage) -> list[Meter]:
+        """The meters that counted something; their amounts add up to the cost."""
+        plain = (
+            usage.input_tokens
+            - usage.cached_input_tokens
+            - usage.cache_write_tokens
+            - usage.cache_write_1h_tokens
+        )
+        counted = (
+            plain, usage.cached_input_tokens, usage.cache_write_tokens,
+            usage.cache_write_1h_tokens, usage.output_tokens,
+        )  # fmt: skip
+        lines = zip(METERS, counted, self._listed, self.unit_prices, strict=True)
+        return [
+            Meter(name, tokens, listed, _WHOLE - self.discount_ppm, tokens * paid)
+            for name, tokens, listed, paid in lines
+            if tokens
+        ]
 
 
-def _prices_at(price: Price, input_tokens: int) -> Mapping[str, int]:
-    reached = [tier for tier in price.tiers if input_tokens > tier["start"]]
-    if reached:
-        tier: Mapping[str, int] = reached[-1]
-        return tier
-    return {meter: getattr(price, meter) for meter in _METERS}
+class Tariff:
+    """A price row made ready to value many calls: its tiers, each with its rates.
+
+    Cached and cache-written tokens are part of the input and priced once, each at its own price;
+    reasoning tokens are part of the output. The tier is that of the whole input, for all tokens.
+    """
+
+    __slots__ = ("_base", "_tiers", "price_id")
+
+    def __init__(self, price: Price, *, batch: bool = False) -> None:
+        discount = price.batch_discount_ppm if batch else 0
+        self.price_id: int = price.pk
+        self._base = Rates.of((getattr(price, meter) for meter in METERS), discount)
+        self._tiers = [
+            (int(tier["start"]), Rates.of((int(tier[meter]) for meter in METERS), discount))
+            for tier in price.tiers
+        ]
+
+    def at(self, input_tokens: int) -> Rates:
+        found = self._base
+        for start, rates in self._tiers:
+            if input_tokens <= start:
+                break
+            found = rates
+        return found
+
+    @property
+    def free(self) -> bool:
+        """Known, and 0 whatever is called."""
+        return not any(any(r.unit_prices) for r in (self._base, *(r for _, r in self._tiers)))
+
+    def highest(self, input_tokens_bound: int, max_output_tokens: int) -> int:
+        """The most that a call with so many input tokens and this length limit can cost."""
+        reached = [rates for start, rates in self._tiers if start < input_tokens_bound]
+        return max(
+            input_tokens_bound * max(rates.unit_prices[:-1])
+            + max_output_tokens * rates.unit_prices[-1]
+            for rates in (self._base, *reached)
+        )
 
 
 def value(usage: Usage, price: Price) -> int:
-    """The exact cost of a call's usage in pico-USD.
-
-    Cached and cache-written tokens are part of the input and priced once, each at its own price;
-    reasoning tokens are part of the output.
-    """
-    at = _prices_at(price, usage.input_tokens)
-    plain = (
-        usage.input_tokens
-        - usage.cached_input_tokens
-        - usage.cache_write_tokens
-        - usage.cache_write_1h_tokens
-    )
-    return (
-        max(0, plain) * at["input"]
-        + usage.cached_input_tokens * at["cached_input"]
-        + usage.cache_write_tokens * at["cache_write"]
-        + usage.cache_write_1h_tokens * at["cache_write_1h"]
-        + usage.output_tokens * at["output"]
-    )
+    """The exact cost of one call's usage in pico-USD."""
+    return Tariff(price).at(usage.input_tokens).cost(usage)
 
 
 def highest_cost(input_tokens_bound: int, max_output_tokens: int, price: Price) -> int:
     """The most that a call with so many input tokens and this length limit can cost."""
-    tiers: list[Mapping[str, int]] = [_prices_at(price, 0), *price.tiers]
-    return max(
-        input_tokens_bound * max(at["input"], at["cached_input"], at["cache_write"])
-        + max_output_tokens * at["output"]
-        for at in tiers
-        if at.get("start", 0) <= input_tokens_bound
-    )
+    return Tariff(price).highest(input_tokens_bound, max_output_tokens)

@@ -8,7 +8,7 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.costs.pricing import resolve_price, value
+from jobs.costs.pricing import Tariff, resolve_price
 from jobs.errors import FieldError, Invalid
 from jobs.models import Connection, DirectCall, Price, PromptTemplate
 from jobs.money import price_to_pico, price_to_usd
@@ -129,13 +129,18 @@ def direct_call_settle(
         return call
     usage = outcome.usage or Usage()
     price = resolve_price(connection=connection, model=call.model, at=datetime.now(UTC))
-    cost = (value(usage, price) if price is not None else None) if outcome.charged else 0
+    rates, cost = None, 0 if not outcome.charged else None
+    if outcome.charged and price is not None:
+        rates = Tariff(price).at(usage.input_tokens)
+        cost = rates.cost(usage)
     call.outcome = "failed" if outcome.failure else "accepted"
     call.input_tokens, call.output_tokens = usage.input_tokens, usage.output_tokens
     call.cached_input_tokens = usage.cached_input_tokens
-    call.cache_write_tokens = usage.cache_write_tokens + usage.cache_write_1h_tokens
+    call.cache_write_tokens = usage.cache_write_tokens
+    call.cache_write_1h_tokens = usage.cache_write_1h_tokens
     call.usage_estimated, call.usage = usage.estimated, usage.raw
-    call.price, call.cost = price, cost
+    call.price, call.cost, call.rates = price, cost, rates.text if rates else ""
+    wasted = (cost or 0) if outcome.failure else 0
     with transaction.atomic():
         call.save()
         _roll_up(
@@ -144,12 +149,16 @@ def direct_call_settle(
                 "in_doubt_calls": -1,
                 "input_tokens": usage.input_tokens,
                 "cached_input_tokens": usage.cached_input_tokens,
-                "cache_write_tokens": call.cache_write_tokens,
+                "cache_write_tokens": usage.cache_write_tokens,
+                "cache_write_1h_tokens": usage.cache_write_1h_tokens,
                 "output_tokens": usage.output_tokens,
                 "cost": cost or 0,
-                "wasted_cost": (cost or 0) if outcome.failure else 0,
+                "wasted_cost": wasted,
+                "failed_cost": wasted,
                 "unpriced_calls": int(cost is None) - 1,
                 "estimated_calls": int(usage.estimated),
+                "estimated_cost": (cost or 0) if usage.estimated else 0,
+                "cache_savings": rates.cache_savings(usage) if rates else 0,
                 "accepted": int(outcome.failure is None),
             },
         )
@@ -180,5 +189,5 @@ def _roll_up(call: DirectCall, sums: dict[str, int]) -> None:
 _SUMS = (
     "calls", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "cost",
     "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls", "estimated_calls",
-    "accepted",
+    "accepted", "estimated_cost", "cache_write_1h_tokens", "failed_cost", "cache_savings",
 )  # fmt: skip

@@ -7,17 +7,19 @@ from typing import Any
 from jobs.engine.counters import JobDelta
 from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.records import AttemptLine, Settlement
-from jobs.models import AttemptOutcome, DueReason, RecordStatus
+from jobs.models import AttemptOutcome, DueReason, RecordStatus, Waste
 
 THROUGHPUT_S = 10
 _ROLLUP_KEYS = (
     "job_id", "template_version_id", "connection_id", "model", "day", "team_id",
 )  # fmt: skip
-_ROLLUP_SUMS = (
-    "calls", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "cost",
-    "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls", "estimated_calls",
-    "accepted",
+ROLLUP_SUMS = (
+    "calls", "input_tokens", "cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "output_tokens", "cost", "wasted_cost", "failed_cost", "retried_cost", "repaired_cost",
+    "superseded_cost", "late_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls",
+    "estimated_calls", "estimated_cost", "accepted", "cache_savings", "batch_savings",
 )  # fmt: skip
+WASTE_SUMS = {waste: f"{waste.value}_cost" for waste in Waste}
 
 
 def day_of(now: datetime) -> date:
@@ -42,7 +44,9 @@ def count_attempt(delta: JobDelta, line: AttemptLine) -> None:
     delta.cost += line.cost or 0
     if line.outcome is not AttemptOutcome.ACCEPTED:
         delta.wasted_cost += line.cost or 0
-    delta.estimated_attempts += line.usage.estimated
+    if line.usage.estimated:
+        delta.estimated_attempts += 1
+        delta.estimated_cost += line.cost or 0
     delta.unpriced_attempts += line.charged and line.cost is None
 
 
@@ -54,7 +58,7 @@ class Book:
         self.team_id = team_id
         self.now = now
         self.rollups: dict[tuple[Any, ...], dict[str, int]] = defaultdict(
-            lambda: dict.fromkeys(_ROLLUP_SUMS, 0)
+            lambda: dict.fromkeys(ROLLUP_SUMS, 0)
         )
         self.succeeded = self.failed = self.calls = self.rate_limited = 0
 
@@ -81,15 +85,24 @@ class Book:
         usage = line.usage
         sums["input_tokens"] += usage.input_tokens
         sums["cached_input_tokens"] += usage.cached_input_tokens
-        sums["cache_write_tokens"] += usage.cache_write_tokens + usage.cache_write_1h_tokens
+        sums["cache_write_tokens"] += usage.cache_write_tokens
+        sums["cache_write_1h_tokens"] += usage.cache_write_1h_tokens
         sums["output_tokens"] += usage.output_tokens
-        sums["cost"] += line.cost or 0
+        cost = line.cost or 0
+        sums["cost"] += cost
         if line.outcome is AttemptOutcome.ACCEPTED:
             sums["accepted"] += 1
         else:
-            sums["wasted_cost"] += line.cost or 0
+            sums["wasted_cost"] += cost
+            if line.waste is not None:
+                sums[WASTE_SUMS[line.waste]] += cost
         sums["unpriced_calls"] += line.charged and line.cost is None
-        sums["estimated_calls"] += usage.estimated
+        if usage.estimated:
+            sums["estimated_calls"] += 1
+            sums["estimated_cost"] += cost
+        if line.rates is not None:
+            sums["cache_savings"] += line.rates.cache_savings(usage)
+            sums["batch_savings"] += line.rates.batch_savings(usage)
 
     def take_back_doubt(self, line: AttemptLine, cost: int | None) -> None:
         sums = self._sums(line)
@@ -100,21 +113,23 @@ class Book:
 
     def supersede(self, key: tuple[int, int, str, str], cost: int) -> None:
         """An accepted call of that version, connection, model and day has lost its place."""
-        self.rollups[key]["accepted"] -= 1
-        self.rollups[key]["wasted_cost"] += cost
+        sums = self.rollups[key]
+        sums["accepted"] -= 1
+        sums["wasted_cost"] += cost
+        sums[WASTE_SUMS[Waste.SUPERSEDED]] += cost
 
     def write(self, dialect: Dialect, cursor: Writer) -> None:
         rows = [
-            (self.job_id, *key, self.team_id, *(sums[name] for name in _ROLLUP_SUMS))
+            (self.job_id, *key, self.team_id, *(sums[name] for name in ROLLUP_SUMS))
             for key, sums in self.rollups.items()
         ]
         if rows:
-            added = ", ".join(f"{n} = jobs_costrollup.{n} + excluded.{n}" for n in _ROLLUP_SUMS)
+            added = ", ".join(f"{n} = jobs_costrollup.{n} + excluded.{n}" for n in ROLLUP_SUMS)
             kinds = {"model": "text", "day": "date"}
             dialect.insert_rows(
                 cursor,
                 "jobs_costrollup",
-                [(name, kinds.get(name, "bigint")) for name in (*_ROLLUP_KEYS, *_ROLLUP_SUMS)],
+                [(name, kinds.get(name, "bigint")) for name in (*_ROLLUP_KEYS, *ROLLUP_SUMS)],
                 rows,
                 f"ON CONFLICT ({', '.join(_ROLLUP_KEYS)}) DO UPDATE SET {added}",
             )

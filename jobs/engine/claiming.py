@@ -63,6 +63,7 @@ def claim(
         token = token or secrets.token_hex(16)
         claimed = _load(dialect, cursor, state, rows, token, now, monotonic)
         for record in claimed:
+            record.probe = state.watch.probing
             prepare(record)
         kept = _within_budget(state, claimed)
         if not kept:

@@ -47,6 +47,7 @@ class JobDelta:
     in_doubt_attempts: int = 0
     unpriced_attempts: int = 0
     estimated_attempts: int = 0
+    estimated_cost: int = 0
     reserved: int = 0
 
 

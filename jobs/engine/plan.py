@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.costs.pricing import highest_cost, resolve_price, value
-from jobs.engine.decide import REPAIRABLE, decide
+from jobs.costs.pricing import Tariff, resolve_price
+from jobs.engine.decide import REPAIRABLE, Decision, decide
 from jobs.engine.limits import Limits
 from jobs.engine.records import AttemptLine, Claimed, Settlement
 from jobs.failures import FailureClass
@@ -20,11 +20,11 @@ from jobs.models import (
     Connection,
     Job,
     KeepAnswers,
-    Price,
     Purpose,
     RecordStatus,
     Replay,
     StatusReason,
+    Waste,
 )
 from jobs.prompts.schema import OutputCheck
 from jobs.prompts.template import PromptText, RenderFault, TemplateFault
@@ -74,7 +74,7 @@ class Plan:
     purpose: Purpose
     template_version_id: int
     connection_id: int
-    price: Price | None
+    tariff: Tariff | None  # None: nobody knows the price
     keep_answers: KeepAnswers
     made_at: float
     # What is known of its calls before the first: see jobs.engine.answers.
@@ -90,9 +90,9 @@ class Plan:
             return
         record.system, record.user = rendered.system, rendered.user
         record.input_tokens = estimate_tokens(rendered.system + rendered.user)
-        if self.price is not None:
+        if self.tariff is not None:
             bound = upper_bound_tokens(rendered.system + rendered.user) + self.schema_tokens
-            record.reserved = highest_cost(bound, self.max_tokens, self.price)
+            record.reserved = self.tariff.highest(bound, self.max_tokens)
         if 0 < record.tries <= self.max_repairs:
             record.repair = self._repair_of(record)
 
@@ -120,7 +120,7 @@ class Plan:
             schema_name=self.schema_name,
             parameters=self.parameters,
             repair=record.repair,
-            request_id=f"{record.lease}-{record.n}-{record.number}",
+            request_id=request_id(record.lease, record.n, record.number),
         )
 
     # --- after the call ---------------------------------------------------------------------
@@ -152,6 +152,8 @@ class Plan:
             rng=rng,
         )
         line = self._line(record, outcome, failure, clean(message), started_at, waited_ms, took_ms)
+        if line.outcome is AttemptOutcome.FAILED and line.charged:
+            line.waste = self._waste(record, decision, failure, outcome.text)
         keep = self.keep_answers is KeepAnswers.ALL or (
             self.keep_answers is KeepAnswers.FAILURES and failure is not None
         )
@@ -195,11 +197,16 @@ class Plan:
             # The wire format saw only the answer; what was asked is known here.
             usage = replace(usage, input_tokens=record.input_tokens)
         doubtful = outcome.charged is None
-        cost: int | None = 0
-        if doubtful:
-            cost = record.reserved if self.price is not None else None
-        elif outcome.charged:
-            cost = value(usage, self.price) if self.price is not None else None
+        rates, cost = None, 0 if outcome.charged is False or self.tariff is not None else None
+        if doubtful and self.tariff is not None:
+            cost = record.reserved
+        elif outcome.charged and self.tariff is not None:
+            rates = self.tariff.at(usage.input_tokens)
+            cost = rates.cost(usage)
+        # A line in doubt is found again by what we called it, if the provider told us nothing.
+        their_id = clean(outcome.provider_request_id)[:200]
+        if doubtful and not their_id:
+            their_id = request_id(record.lease, record.n, record.number)
         retry_after = outcome.hints.retry_after
         state = AttemptOutcome.ACCEPTED if failure is None else AttemptOutcome.FAILED
         return AttemptLine(
@@ -216,17 +223,29 @@ class Plan:
             waited_ms=waited_ms,
             took_ms=took_ms,
             http_status=outcome.http_status,
-            provider_request_id=clean(outcome.provider_request_id)[:200],
+            provider_request_id=their_id,
             failure_class=failure.value if failure is not None else "",
             message=message,
             retry_after_ms=None if retry_after is None else int(retry_after * 1000),
             usage=usage,
-            price_id=self.price.pk if self.price is not None else None,
+            price_id=self.tariff.price_id if self.tariff is not None else None,
             cost=cost,
             charged=outcome.charged is not False,
+            rates=rates,
         )
 
+    def _waste(
+        self, record: Claimed, decision: Decision, failure: FailureClass | None, text: str
+    ) -> Waste:
+        """Of a charged answer that is no result: what becomes of the row instead."""
+        if decision.status is RecordStatus.FAILED:
+            return Waste.FAILED
+        shown = failure in REPAIRABLE and text and self.keep_answers is not KeepAnswers.NONE
+        return Waste.REPAIRED if shown and record.tries < self.max_repairs else Waste.RETRIED
+
     def _purpose(self, record: Claimed) -> Purpose:
+        if record.probe:
+            return Purpose.PROBE
         if record.repair is not None:
             return Purpose.REPAIR
         if record.tries:
@@ -277,6 +296,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
     max_tokens = int(parameters.get("max_tokens") or DEFAULT_MAX_TOKENS)
     timeout = float(parameters.pop("timeout", None) or DEFAULT_TIMEOUT_S)
     parameters.setdefault("max_tokens", max_tokens)
+    price = resolve_price(connection=connection, model=model, at=now)
     return Plan(
         job_id=job_id,
         replay_id=replay_id,
@@ -300,7 +320,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         purpose=Purpose.PILOT if job.purpose == "pilot" else Purpose.FIRST,
         template_version_id=version.pk,
         connection_id=connection.pk,
-        price=resolve_price(connection=connection, model=model, at=now),
+        tariff=Tariff(price) if price is not None else None,
         keep_answers=KeepAnswers(job.team.keep_answers),
         made_at=monotonic,
     )
@@ -322,6 +342,11 @@ def _schema_name(name: str) -> str:
     """A name as the providers want it: letters, digits, _ and -, at most 64."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)
     return kept[:64] or "output"
+
+
+def request_id(lease: str, n: int, number: int) -> str:
+    """What we call one call: sent with it, and kept where its outcome is in doubt."""
+    return f"{lease}-{n}-{number}"
 
 
 def clean(text: str) -> str:

@@ -14,12 +14,14 @@ import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.costs.pricing import Tariff, resolve_price
 from jobs.engine.book import Book, count_attempt, day_of
 from jobs.engine.breakers import Batch
 from jobs.engine.claiming import LEASE
 from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job, unlocked_jobs
 from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect
+from jobs.engine.plan import request_id
 from jobs.engine.records import AttemptLine, Settlement
 from jobs.engine.telling import tell_failures, tell_parked
 from jobs.engine.writing import put_due, write_attempts
@@ -190,6 +192,7 @@ def _take_back(
         delta, book = JobDelta(), Book(job_id, state.team_id, now)
         batch = Batch()
         rows, due, settlements = [], [], []
+        doubts = _Doubts(job, token, heard_at, day, now)
         for record in held:
             blamed = only_if_expired and (blame is None or record.n in blame)
             deaths = record.deaths + (1 if blamed else 0)
@@ -209,7 +212,7 @@ def _take_back(
             delta.running -= 1
             delta.reserved -= record.reserved
             if record.n in sent:
-                settlements.append(_doubt(job, token, record, heard_at, day))
+                settlements.append(doubts.of(record))
         if rows:
             dialect.update_rows(
                 cursor,
@@ -279,43 +282,72 @@ def _keep_result(
     )
 
 
-def _doubt(job: Job, token: str, record: _Holding, heard_at: datetime, day: date) -> Settlement:
-    """The in-doubt line of a call that may have been made, at its highest possible cost. When it left
-    nobody knows: the line says when its worker was last heard of."""
-    replay = Replay.objects.filter(pk=record.replay_id).first() if record.replay_id else None
-    version_id = (replay and replay.template_version_id) or job.template_version_id
-    connection_id = (replay and replay.connection_id) or job.connection_id
-    line = AttemptLine(
-        outcome=AttemptOutcome.IN_DOUBT,
-        purpose=Purpose.RETRY if record.tries else Purpose.FIRST,
-        generation=record.generation,
-        replay_id=record.replay_id,
-        template_version_id=version_id,
-        connection_id=connection_id,
-        model=(replay and replay.model) or job.model,
-        model_returned="",
-        day=day,
-        started_at=heard_at,
-        waited_ms=0,
-        took_ms=0,
-        http_status=None,
-        provider_request_id="",
-        failure_class=FailureClass.WORKER_LOST.value,
-        message=_LOST,
-        retry_after_ms=None,
-        usage=Usage(),
-        price_id=None,
-        cost=record.reserved or None,
-        charged=True,
-    )
-    return Settlement(
-        job_id=job.id,
-        n=record.n,
-        lease=token,
-        number=record.calls,
-        status=RecordStatus.PENDING,
-        reserved=record.reserved,
-        uses_try=False,
-        due=DueReason.RETURNED,
-        attempt=line,
-    )
+class _Doubts:
+    """The in-doubt lines of calls of one lease that may have been made, each at its highest possible
+    cost. When they left nobody knows: the lines say when their worker was last heard of."""
+
+    def __init__(self, job: Job, token: str, heard_at: datetime, day: date, now: datetime) -> None:
+        self.job = job
+        self.token = token
+        self.heard_at = heard_at
+        self.day = day
+        self.now = now
+        self._sources: dict[int | None, tuple[Replay | None, Tariff | None]] = {}
+
+    def _source(self, replay_id: int | None) -> tuple[Replay | None, Tariff | None]:
+        if replay_id not in self._sources:
+            replay = None
+            if replay_id is not None:
+                replay = Replay.objects.select_related("connection").filter(pk=replay_id).first()
+            connection = (replay and replay.connection) or self.job.connection
+            model = (replay and replay.model) or self.job.model
+            price = resolve_price(connection=connection, model=model, at=self.now)
+            self._sources[replay_id] = replay, Tariff(price) if price is not None else None
+        return self._sources[replay_id]
+
+    def of(self, record: _Holding) -> Settlement:
+        job = self.job
+        replay, tariff = self._source(record.replay_id)
+        # Nothing was reserved: the price is 0, or nobody knew it when the call was claimed.
+        known = record.reserved > 0 or (tariff is not None and tariff.free)
+        line = AttemptLine(
+            outcome=AttemptOutcome.IN_DOUBT,
+            purpose=self._purpose(record),
+            generation=record.generation,
+            replay_id=record.replay_id,
+            template_version_id=(replay and replay.template_version_id) or job.template_version_id,
+            connection_id=(replay and replay.connection_id) or job.connection_id,
+            model=(replay and replay.model) or job.model,
+            model_returned="",
+            day=self.day,
+            started_at=self.heard_at,
+            waited_ms=0,
+            took_ms=0,
+            http_status=None,
+            provider_request_id=request_id(self.token, record.n, record.calls),
+            failure_class=FailureClass.WORKER_LOST.value,
+            message=_LOST,
+            retry_after_ms=None,
+            usage=Usage(),
+            price_id=tariff.price_id if tariff is not None and known else None,
+            cost=record.reserved if known else None,
+            charged=True,
+        )
+        return Settlement(
+            job_id=job.id,
+            n=record.n,
+            lease=self.token,
+            number=record.calls,
+            status=RecordStatus.PENDING,
+            reserved=record.reserved,
+            uses_try=False,
+            due=DueReason.RETURNED,
+            attempt=line,
+        )
+
+    def _purpose(self, record: _Holding) -> Purpose:
+        if record.tries:
+            return Purpose.RETRY
+        if record.generation:
+            return Purpose.REPLAY
+        return Purpose.PILOT if self.job.purpose == "pilot" else Purpose.FIRST

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+from jobs.costs.pricing import Rates
 from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
 from jobs.failures import FailureClass
-from jobs.models import AttemptOutcome, DueReason, Purpose, RecordStatus, StatusReason
+from jobs.models import AttemptOutcome, DueReason, Purpose, RecordStatus, StatusReason, Waste
 from jobs.providers.formats import fingerprint
 from jobs.providers.types import Usage
 
@@ -43,6 +44,7 @@ class Claimed:
     epoch: int = 0
     told: bool = False  # whether it was let in or sent away is known, and the pace knows
     fault: str | None = None  # the row cannot be rendered: fails without a call
+    probe: bool = False  # its call asks whether a provider that was down is back
 
     @property
     def suspect(self) -> bool:
@@ -82,6 +84,7 @@ class Settlement:
         line = self.attempt and replace(
             self.attempt,
             outcome=AttemptOutcome.FAILED,
+            waste=Waste.FAILED if self.attempt.charged else None,
             model_returned="",
             provider_request_id="",
             failure_class=failure.value,
@@ -130,6 +133,8 @@ class AttemptLine:
     price_id: int | None
     cost: int | None
     charged: bool  # the provider bills it, or may (in doubt)
+    rates: Rates | None = None  # what it was valued with; None where it was not, or is in doubt
+    waste: Waste | None = None  # why what it cost brought no result that counts
     request: str | None = None
     answer: str | None = None
 

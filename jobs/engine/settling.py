@@ -19,7 +19,7 @@ from jobs.engine.records import Settlement
 from jobs.engine.telling import tell_failures
 from jobs.engine.writing import write_attempts, write_due, write_records
 from jobs.failures import FailureClass
-from jobs.models import AttemptOutcome, DueReason, JobStatus, RecordStatus
+from jobs.models import AttemptOutcome, DueReason, JobStatus, RecordStatus, Waste
 
 _NOBODY: tuple[None, bool] = (None, False)
 
@@ -96,6 +96,8 @@ def _excuse(settlement: Settlement, watch: Watch, now: datetime) -> None:
     if settlement.failure_class in TROUBLE:
         settlement.status, settlement.uses_try = RecordStatus.PENDING, False
         settlement.due = DueReason.RETRY
+        if settlement.attempt is not None and settlement.attempt.waste is not None:
+            settlement.attempt.waste = Waste.RETRIED
         seconds = watch.back_off(settlement.n, now.timestamp())
         settlement.not_before = now + timedelta(seconds=seconds)
 
@@ -134,8 +136,8 @@ def _supersede(
         delta.wasted_cost += cost or 0
         book.supersede((version_id, connection_id, model, str(day)), cost or 0)
     cursor.execute(
-        f"UPDATE jobs_attempt SET outcome = %s {accepted}",
-        [AttemptOutcome.SUPERSEDED.value, *values],
+        f"UPDATE jobs_attempt SET outcome = %s, waste = %s {accepted}",
+        [AttemptOutcome.SUPERSEDED.value, Waste.SUPERSEDED.value, *values],
     )
 
 
@@ -162,6 +164,7 @@ def _settle_late(
     if row is None or row[0] != AttemptOutcome.IN_DOUBT.value or in_doubt(line):
         return
     line.outcome = AttemptOutcome.LATE
+    line.waste = Waste.LATE if line.charged else None
     cursor.execute(
         "DELETE FROM jobs_attempt WHERE job_id = %s AND n = %s AND number = %s",
         [settlement.job_id, settlement.n, settlement.number],

@@ -50,12 +50,15 @@ _ATTEMPT_COLUMNS = [
     ("input_tokens", "int"),
     ("cached_input_tokens", "int"),
     ("cache_write_tokens", "int"),
+    ("cache_write_1h_tokens", "int"),
     ("output_tokens", "int"),
     ("reasoning_tokens", "int"),
     ("usage_estimated", "boolean"),
     ("usage", "text"),
     ("price_id", "bigint"),
+    ("rates", "text"),
     ("cost", "bigint"),
+    ("waste", "text"),
     ("request", "text"),
     ("answer", "text"),
 ]
@@ -187,8 +190,9 @@ def _attempt_row(dialect: Dialect, worker: str, s: Settlement) -> tuple[Any, ...
         a.template_version_id, a.connection_id, a.model, a.model_returned, worker,
         a.day.isoformat(), dialect.time(a.started_at), a.waited_ms, a.took_ms, a.http_status,
         a.provider_request_id, a.failure_class, a.message, a.retry_after_ms, u.input_tokens,
-        u.cached_input_tokens, u.cache_write_tokens + u.cache_write_1h_tokens, u.output_tokens,
-        u.reasoning_tokens, u.estimated, u.raw, a.price_id, a.cost, a.request, a.answer,
+        u.cached_input_tokens, u.cache_write_tokens, u.cache_write_1h_tokens, u.output_tokens,
+        u.reasoning_tokens, u.estimated, u.raw, a.price_id, a.rates.text if a.rates else "",
+        a.cost, a.waste.value if a.waste else "", a.request, a.answer,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from jobs.models.fields import loose_key, public_id
+from jobs.models.jobs import Waste
 from jobs.models.teams import Team
 
 
@@ -152,9 +153,13 @@ class Correction(models.Model):
     output_tokens = models.IntegerField(default=0)
     cost = models.BigIntegerField(default=0)
     wasted_cost = models.BigIntegerField(default=0)
+    waste = models.CharField(max_length=10, choices=Waste, blank=True)  # of `wasted_cost`
     in_doubt_cost = models.BigIntegerField(default=0)
     in_doubt_calls = models.SmallIntegerField(default=0)
     unpriced_calls = models.SmallIntegerField(default=0)
+    estimated_cost = models.BigIntegerField(default=0)
+    cache_savings = models.BigIntegerField(default=0)
+    batch_savings = models.BigIntegerField(default=0)
     price = loose_key("jobs.Price", null=True)
     rates = models.CharField(max_length=120, blank=True, default="")
     note = models.CharField(max_length=500, blank=True)

@@ -52,8 +52,18 @@ PLANTED = {
     "INSERT INTO jobs_due (job_id, n, not_before, reason) SELECT id, 1, created_at, 'retry' "
     "FROM jobs_job": "due time of record 1, which is not pending: expected none, found one",
     "UPDATE jobs_attempt SET outcome = 'accepted' WHERE n = 3; UPDATE jobs_attempt SET "
-    "outcome = 'failed' WHERE n = 1; UPDATE jobs_job SET wasted_cost = cost; UPDATE "
-    "jobs_costrollup SET wasted_cost = cost": "accepted attempts of record 1: expected 1, found 0",
+    "outcome = 'failed', waste = 'failed' WHERE n = 1; UPDATE jobs_job SET wasted_cost = cost; "
+    "UPDATE jobs_costrollup SET wasted_cost = cost, failed_cost = cost": "accepted attempts of "
+    "record 1: expected 1, found 0",
+    "UPDATE jobs_attempt SET cost = cost + 1 WHERE n = 1": "valued at 150000/75000/150000/150000/"
+    "600000: expected 9000000, found 9000001",
+    "UPDATE jobs_attempt SET rates = '1/1/1/1/1' WHERE n = 1": "valued at 1/1/1/1/1: expected 15, found",
+    "UPDATE jobs_attempt SET waste = '' WHERE n = 2": "waste by its causes: expected 4500000, found 0",
+    "UPDATE jobs_attempt SET waste = 'late' WHERE n = 2": "failed_cost: expected 0, found 4500000",
+    "UPDATE jobs_attempt SET cache_write_1h_tokens = 1 WHERE n = 1": "cache_write_1h_tokens: expected 1",
+    "UPDATE jobs_job SET estimated_cost = 1": "estimated_cost: expected 0, found 1",
+    "UPDATE jobs_costrollup SET retried_cost = 1 WHERE job_id > 0": "retried_cost: expected 0, found 1",
+    "UPDATE jobs_costrollup SET cache_savings = 1 WHERE job_id > 0": "cache_savings: expected 0",
     "DELETE FROM jobs_attempt WHERE n = 3": "attempts: expected 2, found 3",
     "DELETE FROM jobs_costrollup WHERE job_id > 0": "calls: expected 3, found 0",
     "UPDATE jobs_costrollup SET accepted = 2 WHERE job_id > 0": "accepted: expected 1, found 2",
