@@ -306,16 +306,30 @@ class ReplayOut(Schema):
 class CostSumsOut(Schema):
     calls: int
     accepted: int
+    results: int
+    shared: int
+    reused: int
     input_tokens: int
     cached_input_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
     output_tokens: int
     cost: str | None
+    cost_per_result: str | None
     wasted_cost: str | None
+    failed_cost: str
+    retried_cost: str
+    repaired_cost: str
+    superseded_cost: str
+    late_cost: str
     in_doubt_cost: str | None
     in_doubt_calls: int
     unpriced_calls: int
     estimated_calls: int
+    estimated_cost: str
+    cache_savings: str
     batch_savings: str
+    reuse_savings: str
 
 
 class CostRowOut(CostSumsOut):

@@ -1,6 +1,5 @@
 """/costs"""
 
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -11,13 +10,31 @@ from pydantic import BeforeValidator
 from jobs.api.actor import actor_for
 from jobs.api.answers import CostsOut
 from jobs.api.payloads import one_of
-from jobs.costs.selectors import GROUPS, CostSums, cost_table
+from jobs.costs.grouping import Days, Scope
+from jobs.costs.selectors import GROUPS, cost_table, tag_names
+from jobs.costs.sums import CAUSES, CostSums
 from jobs.errors import Invalid
 from jobs.money import usd_string
 from jobs.teams.policy import Action
 
 router = Router(tags=["costs"])
 DEFAULT_DAYS = 30
+_COUNTS = (
+    "calls", "accepted", "results", "shared", "reused", "input_tokens", "cached_input_tokens",
+    "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "in_doubt_calls",
+    "unpriced_calls", "estimated_calls",
+)  # fmt: skip
+_MONEY = {
+    "cost": "known_cost",
+    "cost_per_result": "cost_per_result",
+    "wasted_cost": "known_wasted_cost",
+    **{f"{cause}_cost": f"{cause}_cost" for cause in CAUSES},
+    "in_doubt_cost": "known_in_doubt_cost",
+    "estimated_cost": "estimated_cost",
+    "cache_savings": "cache_savings",
+    "batch_savings": "batch_savings",
+    "reuse_savings": "reuse_savings",
+}
 
 
 def _blank(given: Any) -> Any:
@@ -28,10 +45,13 @@ def _blank(given: Any) -> Any:
 def costs(
     request: HttpRequest,
     group_by: Annotated[str, one_of(*GROUPS)] = "day",
+    tag: str = "",
     day_from: Annotated[date | None, BeforeValidator(_blank), Query(None, alias="from")] = None,
     day_to: Annotated[date | None, BeforeValidator(_blank), Query(None, alias="to")] = None,
 ) -> Any:
-    """Days in UTC, both included; the last 30 without a range. A cost of `null` is unknown."""
+    """Days in UTC, both included; the last 30 without a range. A cost of `null` is unknown. `tag` is the
+    name of the tag to group by, the commonest one where none is given; what has no such tag has the
+    key ""."""
     actor = actor_for(request, Action.COST_READ)
     if group_by not in GROUPS:
         raise Invalid.field("group_by", f"One of {', '.join(GROUPS)}")
@@ -39,17 +59,15 @@ def costs(
     first = day_from or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS + 1))
     if first > last:
         raise Invalid.field("from", "Must not lie behind “to”")
-    table = cost_table(team_ids=[actor.team.pk], group_by=group_by, date_from=first, date_to=last)
+    team_ids = (actor.team.pk,)
+    if group_by == "tag" and not tag:
+        tag = next(iter(tag_names(Scope(team_ids), Days(first, last))), "")
+    table = cost_table(team_ids=team_ids, group_by=group_by, date_from=first, date_to=last, tag=tag)
     rows = [{"key": row.key, "label": row.label, **_sums(row)} for row in table.rows]
     return {"rows": rows, "total": _sums(table.total), "day_from": str(first), "day_to": str(last)}
 
 
 def _sums(sums: CostSums) -> dict[str, Any]:
-    shape = asdict(sums)
-    shape.pop("key", None)
-    shape.pop("label", None)
-    shape["batch_savings"] = usd_string(sums.batch_savings)
-    shape["cost"] = usd_string(sums.known_cost)
-    shape["wasted_cost"] = usd_string(sums.known_wasted_cost)
-    shape["in_doubt_cost"] = usd_string(sums.known_in_doubt_cost)
-    return shape
+    counts = {name: getattr(sums, name) for name in _COUNTS}
+    money = {name: usd_string(getattr(sums, source)) for name, source in _MONEY.items()}
+    return counts | money

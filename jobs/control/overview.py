@@ -9,7 +9,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from jobs.control.selectors import RATE_WINDOW, team_jobs
-from jobs.costs.selectors import CostSums
+from jobs.costs.sums import CostSums
 from jobs.engine.stalls import stalled_since
 from jobs.models import CostRollup, Job, JobStatus, Record, Team, Throughput
 

@@ -1,140 +1,120 @@
-"""What was spent, by team, job, template, model or day: from the roll-ups, never from the ledger."""
+"""What was spent, by team, job, template, model or day …: from the roll-ups, never from the ledger,
+and summed by the database."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection as database
+from django.db.models import QuerySet
 
-from jobs.costs.known import known
-from jobs.models import CostRollup, Job, Price, Team, TemplateVersion
+from jobs.costs.grouping import Days, Scope, day_of, group_sums
+from jobs.costs.sums import SUMMED, CostRow, CostSums, CostTable
+from jobs.models import Connection, Job, Price, PromptTemplate, Team, TemplateVersion
 
-GROUPS = ("team", "job", "template", "model", "day")
+GROUPS = ("team", "job", "template", "version", "model", "connection", "tag", "day")
 # On the pages alone: who launched the jobs. The API names no people.
 BY_PERSON = "person"
-
-
-@dataclass(slots=True)
-class CostSums:
-    """Money in pico-USD. `cost` is what is known; with `unpriced_calls` it is not the whole."""
-
-    calls: int = 0
-    accepted: int = 0
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
-    output_tokens: int = 0
-    cost: int = 0
-    wasted_cost: int = 0
-    in_doubt_cost: int = 0
-    in_doubt_calls: int = 0
-    unpriced_calls: int = 0
-    estimated_calls: int = 0
-    batch_savings: int = 0
-
-    def add(self, row: Any) -> None:
-        for name in _SUMMED:
-            setattr(self, name, getattr(self, name) + getattr(row, name))
-
-    @property
-    def known_cost(self) -> int | None:
-        """The cost to show: None where nothing but unpriced calls stand behind it."""
-        return known(self.cost, self.unpriced_calls)
-
-    @property
-    def known_wasted_cost(self) -> int | None:
-        fruitless = self.calls - self.in_doubt_calls - self.accepted
-        return known(self.wasted_cost, self.unpriced_calls, fruitless)
-
-    @property
-    def known_in_doubt_cost(self) -> int | None:
-        return known(self.in_doubt_cost, self.unpriced_calls, self.in_doubt_calls)
-
-
-_SUMMED = [f.name for f in fields(CostSums) if f.name != "batch_savings"]
-
-
-@dataclass(slots=True)
-class CostRow(CostSums):
-    """`key` is the group's public id (or the model, or the day); `label` its name for people."""
-
-    key: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CostTable:
-    rows: list[CostRow]
-    total: CostSums
-    by_day: dict[date, CostSums] = field(default_factory=dict)
+OUTSIDE = "Outside jobs (template tries, connection tests)"
+UNTAGGED = "Untagged"
+_NAMED: dict[str, tuple[Any, ...]] = {
+    "team": (Team, "public_id", "name"),
+    "job": (Job, "public_id", "name"),
+    "template": (PromptTemplate, "public_id", "name"),
+    "version": (TemplateVersion, "template__public_id", "template__name", "version"),
+    "connection": (Connection, "public_id", "name"),
+    BY_PERSON: (User, "username", "username"),
+}
+_CHUNK = 5_000  # of names asked for at once; a database takes some ten thousand parameters
+# Of the names of tags in use, what a page offers.
+MOST_TAGS = 50
 
 
 def cost_table(
-    *, team_ids: Sequence[int], group_by: str, date_from: date, date_to: date
+    *,
+    team_ids: Sequence[int],
+    group_by: str,
+    date_from: date,
+    date_to: date,
+    narrow: Mapping[str, Any] | None = None,
+    tag: str = "",
+    limit: int = 0,
 ) -> CostTable:
-    """Sums of the days `date_from` … `date_to` (UTC, both included), the dearest group first.
+    """Sums of the days `date_from` … `date_to` (UTC, both included), the dearest group first; of tags
+    those of the name `tag`.
 
-    Raises ValueError for an unknown group. Every table's rows add up to its total.
+    Raises ValueError for an unknown group. Rows, and what a limit left out, add up to the total.
     """
     if group_by not in (*GROUPS, BY_PERSON):
         raise ValueError(f"group_by is one of {', '.join(GROUPS)}")
-    found = list(
-        CostRollup.objects.filter(team_id__in=team_ids, day__gte=date_from, day__lte=date_to)
-    )
-    name = _namer(group_by, found)
-    groups: dict[tuple[str, str], CostRow] = {}
-    by_day: dict[date, CostSums] = defaultdict(CostSums)
+    scope, days = Scope(tuple(team_ids), dict(narrow or {})), Days(date_from, date_to)
+    by_day = sums_by_day(scope, days)
     total = CostSums()
-    for row in found:
-        key, label = name(row)
-        group = groups.setdefault((key, label), CostRow(key=key, label=label))
-        for sums in (group, by_day[row.day], total):
-            sums.add(row)
-    rows = list(groups.values())
+    for sums in by_day.values():
+        total.add(sums)
     if group_by == "day":
-        rows.sort(key=lambda row: row.key)
-    else:
-        rows.sort(key=lambda row: (-row.cost, -row.calls, row.label))
-    return CostTable(rows, total, dict(sorted(by_day.items())))
+        rows = [CostRow.of_group(sums, str(day), str(day), day) for day, sums in by_day.items()]
+        return CostTable(rows, total, by_day)
+    found, groups = group_sums(scope, days, [group_by], SUMMED, tag=tag, limit=limit)
+    names = group_names(group_by, [key for key, *_ in found])
+    rows = []
+    shown = CostSums()
+    for key, *values in found:
+        public, label = names[key]
+        sums = CostSums.of(values)
+        shown.add(sums)
+        rows.append(CostRow.of_group(sums, public, label, key))
+    return CostTable(rows, total, by_day, total.less(shown), groups - len(rows))
 
 
-def _person(user: User | None) -> tuple[str, str]:
-    return (user.username, user.username) if user else ("", "Somebody since removed")
+def sums_by_day(scope: Scope, days: Days) -> dict[date, CostSums]:
+    found, _ = group_sums(scope, days, ["day"], SUMMED)
+    return dict(sorted((day_of(day), CostSums.of(values)) for day, *values in found))
 
 
-_OUTSIDE = ("", "Outside jobs (template tries, connection tests)")
+def cost_by_day(scope: Scope, days: Days) -> dict[date, int]:
+    found, _ = group_sums(scope, days, ["day"], ["cost"])
+    return {day_of(day): int(cost) for day, cost in sorted(found)}
 
 
-def _namer(group_by: str, found: Sequence[CostRollup]) -> Callable[[CostRollup], tuple[str, str]]:
-    if group_by == "day":
-        return lambda row: (row.day.isoformat(), row.day.isoformat())
+def group_names(group_by: str, keys: Sequence[Any]) -> dict[Any, tuple[str, str]]:
+    """Of each key in the tables its public id and its name for people."""
     if group_by == "model":
-        return lambda row: (row.model, row.model)
-    if group_by == "team":
-        teams = Team.objects.in_bulk({row.team_id for row in found})
-        return lambda row: (teams[row.team_id].public_id, teams[row.team_id].name)
-    if group_by == "job":
-        jobs = Job.objects.in_bulk({row.job_id for row in found if row.job_id})
-        return lambda row: (
-            (jobs[row.job_id].public_id, jobs[row.job_id].name) if row.job_id else _OUTSIDE
-        )
+        return {key: (key, key) for key in keys}
+    if group_by == "tag":
+        return {key: ("", UNTAGGED) if key is None else (key, key or "(empty)") for key in keys}
+    names = dict.fromkeys(keys, ("", "Since removed")) | {0: ("", OUTSIDE)}
     if group_by == BY_PERSON:
-        launched = Job.objects.select_related("created_by").in_bulk(
-            {row.job_id for row in found if row.job_id}
+        names |= {0: ("", "Somebody since removed"), -1: ("", OUTSIDE)}
+    model, *columns = _NAMED[group_by]
+    known = [key for key in keys if key not in (0, -1)]
+    for at in range(0, len(known), _CHUNK):
+        found = QuerySet[Any](model).filter(pk__in=known[at : at + _CHUNK])
+        for pk, *values in found.values_list("pk", *columns):
+            names[pk] = version_names(*values) if group_by == "version" else tuple(values)
+    return names
+
+
+def version_names(template: str, name: str, number: int) -> tuple[str, str]:
+    return f"{template}@{number}", f"{name} v{number}"
+
+
+def tag_names(scope: Scope, days: Days) -> list[str]:
+    """Names of the tags on the jobs that these days' calls were made for, the commonest first."""
+    marks = ", ".join(["%s"] * len(scope.team_ids))
+    names = {
+        "postgresql": "CROSS JOIN LATERAL jsonb_object_keys(j.tags) t(key)",
+        "sqlite": "CROSS JOIN json_each(j.tags) t",
+    }[database.vendor]
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"SELECT t.key, COUNT(*) FROM jobs_job j {names} WHERE j.id IN (SELECT r.job_id FROM "
+            f"jobs_costrollup r WHERE r.team_id IN ({marks}) AND r.day BETWEEN %s AND %s) "
+            f"GROUP BY t.key ORDER BY COUNT(*) DESC, t.key LIMIT {MOST_TAGS:d}",
+            [*scope.team_ids, days.first.isoformat(), days.last.isoformat()],
         )
-        return lambda row: _person(launched[row.job_id].created_by) if row.job_id else _OUTSIDE
-    versions = TemplateVersion.objects.select_related("template").in_bulk(
-        {row.template_version_id for row in found if row.template_version_id}
-    )
-    return lambda row: (
-        (
-            versions[row.template_version_id].template.public_id,
-            versions[row.template_version_id].template.name,
-        )
-        if row.template_version_id
-        else _OUTSIDE
-    )
+        return [name for name, _ in cursor.fetchall()]
 
 
 def team_prices(team: Team) -> list[Price]:

@@ -1828,6 +1828,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="job",
+            index=models.Index(fields=["team", "name"], name="job_name"),
+        ),
+        migrations.AddIndex(
+            model_name="job",
             index=models.Index(fields=["status"], name="job_status"),
         ),
         migrations.AddConstraint(

@@ -166,6 +166,9 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["team", "-id"], name="job_team"),
+            models.Index(
+                fields=["team", "name"], name="job_name"
+            ),  # the history of one of its name
             models.Index(fields=["status"], name="job_status"),
         ]
         constraints = [

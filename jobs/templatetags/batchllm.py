@@ -79,6 +79,22 @@ def percent(share: float | Decimal | None) -> str:
 
 
 @register.filter
+def change(share: float | None) -> str:
+    """+40%, −12%; None → —"""
+    return figures.change_text(_given(share))
+
+
+@register.filter
+def signed_money(pico: int) -> SafeString:
+    """A difference: +$1.20 or −$0.30, the exact amount in the title."""
+    return format_html(
+        '<span class="figure" title="{}">{}</span>',
+        figures.money_exact(pico),
+        figures.signed_money_text(pico),
+    )
+
+
+@register.filter
 def when(moment: datetime | None) -> SafeString:
     """A `<time>` that says how long ago; `static/js/times.js` keeps it true while the page is open.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import compress
 from typing import NotRequired, TypedDict
 
 from jobs.templatetags.figures import count_text, money_text, tokens_text
@@ -21,15 +22,19 @@ class Series(TypedDict):
     values: Sequence[int]
     tone: str
     href: NotRequired[str]
+    apart: NotRequired[bool]  # drawn on top of the others and no part of the totals
 
 
 class Chart(TypedDict):
-    """`values` are whole: rows, tokens or pico-USD, as `unit` says; one for each bucket."""
+    """`values` are whole: rows, tokens or pico-USD, as `unit` says; one for each bucket. So are `hrefs`
+    (where its row of the table leads) and `marked` (a column that calls for attention)."""
 
     title: str
     buckets: Sequence[str]
     series: Sequence[Series]
     unit: NotRequired[str]
+    hrefs: NotRequired[Sequence[str]]
+    marked: NotRequired[Sequence[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,11 @@ def chart_context(chart: Chart) -> dict[str, object]:
     columns = list(zip(*(one["values"] for one in series), strict=True)) if series else []
     if series and len(columns) != len(buckets):
         raise ValueError(f"{len(buckets)} buckets, but {len(columns)} values in a series")
-    sums = [sum(column) for column in columns]
-    top = nice_top(max(sums, default=0))
+    counted = [not one.get("apart", False) for one in series]
+    sums = [sum(compress(column, counted)) for column in columns]
+    top = nice_top(max(map(sum, columns), default=0))
+    hrefs = chart.get("hrefs") or [""] * len(buckets)
+    marked = chart.get("marked") or [False] * len(buckets)
     bars = []
     for i, (bucket, column, total) in enumerate(zip(buckets, columns, sums, strict=False)):
         rects, y = [], Decimal(CHART_HEIGHT)
@@ -127,7 +135,9 @@ def chart_context(chart: Chart) -> dict[str, object]:
         words = f"{bucket}: {unit_text(total, unit)}"
         if len(parts) > 1:
             words += f" ({', '.join(parts)})"
-        bars.append({"x": i * COLUMN + GAP / 2, "rects": rects, "words": words})
+        bars.append(
+            {"x": i * COLUMN + GAP / 2, "rects": rects, "words": words, "marked": marked[i]}
+        )
     return {
         "title": chart["title"],
         "bars": bars,
@@ -152,7 +162,7 @@ def chart_context(chart: Chart) -> dict[str, object]:
         "total": unit_text(sum(sums), unit),
         "names": [one["name"] for one in series],
         "table": [
-            (bucket, [unit_text(value, unit) for value in column], unit_text(total, unit))
-            for bucket, column, total in zip(buckets, columns, sums, strict=False)
+            (bucket, [unit_text(value, unit) for value in column], unit_text(total, unit), href)
+            for bucket, column, total, href in zip(buckets, columns, sums, hrefs, strict=False)
         ],
     }

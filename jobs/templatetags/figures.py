@@ -83,6 +83,20 @@ def percent_text(share: float | Decimal | None) -> str:
     return f"{value:.1f}".removesuffix(".0") + "%"
 
 
+def change_text(share: float | None) -> str:
+    """A change as a share of what was: +40%, −12%, 8.3 times as much. Some is never shown as none."""
+    if share is None:
+        return NOTHING
+    if share >= 4:
+        return f"×{share + 1:,.1f}"
+    whole = f"{abs(share):.0%}" if abs(share) >= 0.095 else percent_text(abs(share))
+    return f"{'+' if share > 0 else '−' if share < 0 else '±'}{whole}"
+
+
+def signed_money_text(pico: int) -> str:
+    return f"{'+' if pico > 0 else ''}{money_text(pico)}"
+
+
 def exact_utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 

@@ -1,235 +1,149 @@
-"""What was spent: a range of days, stacked by day and summed by group; the same as a CSV file."""
+"""What was spent, on what, why it changed and where it leads; its table also as a CSV file."""
 
-import csv
-import io
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs.control.filters import ignored_of
-from jobs.costs.selectors import CostRow, CostSums, CostTable, cost_table
-from jobs.money import usd_string
+from jobs.costs.selectors import cost_table, tag_names
+from jobs.costs.sums import CAUSES, CostSums, CostTable
 from jobs.teams.policy import Action
 from jobs.teams.sessions import teams_of
+from jobs.web.cost_choice import GROUPS, MOST_DAYS, Choice, choice_of, days_text, usual_ranges
+from jobs.web.cost_file import costs_file
+from jobs.web.cost_rows import rows_of, share_of, total_before, waste_words
+from jobs.web.cost_story import budgets_url, story
 from jobs.web.pages import PageRequest, page, tell_ignored
 
-GROUPS = {
-    "model": "Model",
-    "template": "Template",
-    "job": "Job",
-    "person": "Person",
-    "team": "Team",
-    "day": "Day",
-}
-DAYS = 30
-# A chart of more columns cannot be read; the file has no such limit that a person would meet.
-MOST_DAYS = 366
 # Beyond that the page is no table for people any more; the CSV has every row.
-MOST_ROWS = 200
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the query string asks for, made sensible."""
-
-    by: str
-    day_from: date
-    day_to: date
-    all_teams: bool
-
-    def query(self, **changed: Any) -> str:
-        parts = {
-            "by": self.by,
-            "from": self.day_from.isoformat(),
-            "to": self.day_to.isoformat(),
-            "teams": "all" if self.all_teams else "",
-            **changed,
-        }
-        return urlencode({name: value for name, value in parts.items() if value})
+MOST_ROWS = 100
+_TONES = {
+    "failed": ("Failed", "red"),
+    "retried": ("Retried", "orange"),
+    "repaired": ("Repaired", "yellow"),
+    "superseded": ("Superseded", "grey"),
+    "late": ("Late", "pending"),
+    "other": ("Wasted", "orange"),
+}
 
 
 @page(Action.COST_READ)
 def costs(request: PageRequest) -> HttpResponse:
-    chosen = _choice(request)
-    tell_ignored(request, _ignored(request))
-    table = _table(request, chosen)
+    chosen = choice_of(request)
+    tell_ignored(request, chosen.ignored)
+    tags = _tags(chosen)
+    if chosen.by == "tag" and not chosen.tag and tags:
+        chosen = replace(chosen, tag=tags[0])
+    table = _table(chosen, MOST_ROWS)
+    told = story(request, chosen)
+    before = total_before(chosen.scope, chosen)
     today = timezone.now().date()
+    total = table.total
     context = {
         "chosen": chosen,
-        "total": table.total,
-        "rows": [_row(chosen, row) for row in table.rows[:MOST_ROWS]],
-        "left_out": max(0, len(table.rows) - MOST_ROWS),
-        "chart": _chart(chosen, table),
+        "total": total,
+        "before": before,
+        "each_change": _share(total.cost_per_result, before.cost_per_result),
+        "rows": rows_of(chosen, table, request.actor.team.pk),
+        "rest": table.rest if table.left_out else None,
+        "left_out": table.left_out,
+        "total_waste": waste_words(total),
+        "rest_share": share_of(table.rest, total),
+        "chart": _chart(chosen, table, {one["day"] for one in told["odd_days"]}),
         "group_label": GROUPS[chosen.by],
+        "before_query": chosen.query(**{"from": chosen.before.first, "to": chosen.before.last}),
+        "days_words": days_text(chosen.days),
         "tabs": [
-            {
-                "label": f"By {label.lower()}",
-                "url": f"?{chosen.query(by=key)}",
-                "active": key == chosen.by,
-            }
+            {"label": label, "url": f"?{chosen.query(by=key)}", "active": key == chosen.by}
             for key, label in GROUPS.items()
+            if key != "team" or len(teams_of(request.actor.user)) > 1
         ],
         "ranges": [
-            (label, f"?{chosen.query(**{'from': first, 'to': last})}", _is(chosen, first, last))
-            for label, first, last in _ranges(today)
+            (
+                label,
+                f"?{chosen.query(**{'from': days.first, 'to': days.last})}",
+                days == chosen.days,
+            )
+            for label, days in usual_ranges(today)
         ],
+        "tags": [(tag, f"?{chosen.query(tag=tag)}", tag == chosen.tag) for tag in tags],
         "teams": len(teams_of(request.actor.user)),
         "csv_url": f"{reverse('costs_csv')}?{chosen.query()}",
-        "keep": {"by": chosen.by},
         "most_days": MOST_DAYS,
-        "usual": _is(chosen, today - timedelta(DAYS - 1), today),
-        "tokens": table.total.input_tokens + table.total.output_tokens,
-        "total_each": _each(table.total),
-        "wasted_share": _wasted_share(table.total),
+        "usual": chosen.days == usual_ranges(today)[0][1],
+        "tokens": total.input_tokens + total.output_tokens,
+        "wasted_share": _wasted_share(total),
+        "budgets_url": budgets_url(),
+        **told,
     }
     return render(request, "costs/costs.html", context)
 
 
 @page(Action.COST_READ)
-def costs_csv(request: PageRequest) -> HttpResponse:
-    """Every row of the chosen table, exact; an unknown cost is an empty cell, never 0."""
-    chosen = _choice(request)
-    table = _table(request, chosen)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([chosen.by, "id", *_COLUMNS])
-    for row in table.rows:
-        writer.writerow([_harmless(row.label), row.key, *_figures(row)])
-    writer.writerow(["total", "", *_figures(table.total)])
-    response = HttpResponse(buffer.getvalue(), content_type="text/csv; charset=utf-8")
-    name = f"costs-by-{chosen.by}-{chosen.day_from}-{chosen.day_to}.csv"
+def costs_csv(request: PageRequest) -> HttpResponseBase:
+    chosen = choice_of(request)
+    tags = _tags(chosen)
+    if chosen.by == "tag" and not chosen.tag and tags:
+        chosen = replace(chosen, tag=tags[0])
+    response = StreamingHttpResponse(
+        costs_file(chosen.by, _table(chosen)), content_type="text/csv; charset=utf-8"
+    )
+    name = f"costs-by-{chosen.by}-{chosen.days.first}-{chosen.days.last}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-_COLUMNS = (
-    "calls", "accepted", "input_tokens", "cached_input_tokens", "output_tokens", "cost_usd",
-    "wasted_cost_usd", "in_doubt_cost_usd", "in_doubt_calls", "unpriced_calls", "estimated_calls",
-)  # fmt: skip
+def _tags(chosen: Choice) -> list[str]:
+    return tag_names(chosen.scope, chosen.days) if chosen.by == "tag" else []
 
 
-def _figures(sums: CostSums) -> list[Any]:
-    return [
-        sums.calls, sums.accepted, sums.input_tokens, sums.cached_input_tokens,
-        sums.output_tokens, usd_string(sums.known_cost) or "",
-        usd_string(sums.known_wasted_cost) or "", usd_string(sums.known_in_doubt_cost) or "",
-        sums.in_doubt_calls, sums.unpriced_calls,
-        sums.estimated_calls,
-    ]  # fmt: skip
-
-
-def _harmless(text: str) -> str:
-    """A name that a spreadsheet would run as a formula gets a quote in front."""
-    return f"'{text}" if text.startswith(_RISKY) else text
-
-
-def _choice(request: PageRequest) -> Choice:
-    """Unknown groups and impossible ranges become the usual ones: a shared link still opens."""
-    today = timezone.now().date()
-    query = request.GET
-    last = _day(query.get("to", "")) or today
-    earliest = date.min + timedelta(MOST_DAYS)
-    last = max(last, earliest)
-    first = _day(query.get("from", "")) or last - timedelta(DAYS - 1)
-    if first > last:
-        first, last = last, first
-    if (last - first).days >= MOST_DAYS:
-        first = last - timedelta(MOST_DAYS - 1)
-    by = query.get("by", "model")
-    return Choice(by if by in GROUPS else "model", first, last, query.get("teams") == "all")
-
-
-def _ignored(request: PageRequest) -> tuple[str, ...]:
-    query = request.GET
-    days = {name: _day(query.get(name, "")) for name in ("from", "to")}
-    return ignored_of(query, {"by": query.get("by") in GROUPS, **days})
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _table(request: PageRequest, chosen: Choice) -> CostTable:
-    teams = teams_of(request.actor.user) if chosen.all_teams else [request.actor.team]
+def _table(chosen: Choice, limit: int = 0) -> CostTable:
     return cost_table(
-        team_ids=[team.pk for team in teams],
+        team_ids=chosen.scope.team_ids,
         group_by=chosen.by,
-        date_from=chosen.day_from,
-        date_to=chosen.day_to,
+        date_from=chosen.days.first,
+        date_to=chosen.days.last,
+        narrow=chosen.narrow,
+        tag=chosen.tag,
+        limit=limit,
     )
 
 
-def _ranges(today: date) -> list[tuple[str, date, date]]:
-    month = today.replace(day=1)
-    before = month - timedelta(1)
-    return [
-        ("Today", today, today),
-        ("7 days", today - timedelta(6), today),
-        ("30 days", today - timedelta(29), today),
-        ("This month", month, today),
-        ("Last month", before.replace(day=1), before),
-        ("90 days", today - timedelta(89), today),
-    ]
-
-
-def _is(chosen: Choice, first: date, last: date) -> bool:
-    return (chosen.day_from, chosen.day_to) == (first, last)
-
-
-def _chart(chosen: Choice, table: CostTable) -> dict[str, Any]:
-    """Every day of the range, also the ones without a call; its total is the table's."""
-    length = (chosen.day_to - chosen.day_from).days + 1
-    days = [chosen.day_from + timedelta(n) for n in range(length)]
-    nothing = CostSums()
-    sums = [table.by_day.get(day, nothing) for day in days]
-    return {
-        "title": "Cost a day",
-        "unit": "money",
-        "buckets": [f"{day:%-d %b}" for day in days],
-        "series": [
-            {
-                "name": "Useful",
-                "values": [one.cost - one.wasted_cost for one in sums],
-                "tone": "blue",
-            },
-            {"name": "Wasted", "values": [one.wasted_cost for one in sums], "tone": "orange"},
-        ],
-    }
-
-
-def _row(chosen: Choice, row: CostRow) -> dict[str, Any]:
-    return {"sums": row, "href": _href(chosen, row), "each": _each(row)}
-
-
-def _each(sums: CostSums) -> int | None:
-    """What a result cost, the waste shared among them; None where that is not known."""
-    return sums.cost // sums.accepted if sums.accepted and not sums.unpriced_calls else None
+def _share(now: int | None, then: int | None) -> float | None:
+    return (now - then) / then if now is not None and then else None
 
 
 def _wasted_share(sums: CostSums) -> float | None:
     wasted = sums.known_wasted_cost
-    return None if wasted is None or not sums.cost else wasted / sums.cost
+    return None if wasted is None or sums.cost <= 0 else wasted / sums.cost
 
 
-def _href(chosen: Choice, row: CostRow) -> str:
-    """The rows behind a sum: the job itself, or the jobs it is the sum of."""
-    if not row.key:
-        return ""
-    if chosen.by == "day":
-        return f"?{chosen.query(**{'by': 'job', 'from': row.key, 'to': row.key})}"
-    if chosen.by == "job":
-        return reverse("job", args=[row.key])
-    if chosen.by == "team":
-        return ""
-    name = "owner" if chosen.by == "person" else chosen.by
-    return f"{reverse('jobs')}?{urlencode({name: row.key})}"
+def _chart(chosen: Choice, table: CostTable, odd: set[Any]) -> dict[str, Any]:
+    """Every day of the range, also the ones without a call; its total is the table's. What is in doubt
+    stands on top, and is no part of it."""
+    days = [chosen.days.first + timedelta(n) for n in range(chosen.days.number)]
+    nothing = CostSums()
+    sums = [table.by_day.get(day, nothing) for day in days]
+    series: list[dict[str, Any]] = [
+        {"name": "Useful", "values": [one.cost - one.wasted_cost for one in sums], "tone": "blue"}
+    ]
+    for cause in (*CAUSES, "other"):
+        values = [one.waste[cause] for one in sums]
+        if any(values):
+            name, tone = _TONES[cause]
+            series.append({"name": name, "values": values, "tone": tone})
+    doubt = [one.in_doubt_cost for one in sums]
+    if any(doubt):
+        series.append({"name": "In doubt", "values": doubt, "tone": "purple", "apart": True})
+    return {
+        "title": "Cost a day",
+        "unit": "money",
+        "buckets": [f"{day:%-d %b}" for day in days],
+        "hrefs": [f"?{chosen.query(**{'by': 'job', 'from': day, 'to': day})}" for day in days],
+        "marked": [day in odd for day in days],
+        "series": series,
+    }

@@ -182,9 +182,9 @@ def _done(request: PageRequest, found: Job, words: str) -> HttpResponse:
 
 
 def came_from_list(request: PageRequest) -> str:
-    """The list or overview the button was pressed in, so that one stays there."""
+    """The list, overview or costs the button was pressed in, so that one stays there."""
     back = request.POST.get("back", "")
-    return reverse(back) if back in ("jobs", "overview") else ""
+    return reverse(back) if back in ("jobs", "overview", "costs") else ""
 
 
 # --- Downloads ----------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_it_stacks_a_column_from_the_ground_up() -> None:
 
 def test_its_table_says_what_its_bars_show() -> None:
     shown = chart_context(a_chart())
-    assert shown["table"] == [("Mon", ["3", "2"], "5"), ("Tue", ["0", "1"], "1")]
+    assert shown["table"] == [("Mon", ["3", "2"], "5", ""), ("Tue", ["0", "1"], "1", "")]
     assert shown["total"] == "6"
 
 

@@ -1,0 +1,99 @@
+"""Days and jobs that cost what they do not usually cost: the figures for `jobs.costs.usual`."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from jobs.costs.grouping import Days, Scope, group_sums
+from jobs.costs.selectors import group_names
+from jobs.costs.usual import LEAST, LEAST_TIMES, WEEKS, Odd, odd, odd_days
+from jobs.models import Job
+
+# The dearest jobs are looked at: an odd one that is not among them costs little.
+JOBS = 20
+# Of the jobs of those names, the newest.
+HISTORY = 2_000
+SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OddDay:
+    day: date
+    odd: Odd
+    job: tuple[str, str, int] | None  # the dearest of it: public id, name, what it cost that day
+
+
+@dataclass(frozen=True, slots=True)
+class OddJob:
+    job: Job
+    odd: Odd
+    weekday: bool  # held against jobs of the same weekday alone
+
+
+def days_out_of_line(
+    scope: Scope, cost: Mapping[date, int], days: Days, today: date
+) -> list[OddDay]:
+    """The newest first; `cost` by day, from the weeks before these days on."""
+    found = sorted(odd_days(cost, days.first, days.last, today).items(), reverse=True)[:SHOWN]
+    return [OddDay(day, one, _dearest(scope, day)) for day, one in found]
+
+
+def _dearest(scope: Scope, day: date) -> tuple[str, str, int] | None:
+    rows, _ = group_sums(scope, Days(day, day), ["job"], ["cost"], limit=1)
+    if not rows:
+        return None
+    (key, cost) = rows[0]
+    return (*group_names("job", [key])[key], int(cost))
+
+
+def jobs_out_of_line(team_ids: Sequence[int], days: Days) -> list[OddJob]:
+    """Of the dearest jobs launched in these days those that cost far more than the ones of their name
+    did before, the dearest first. A job of a name of its own is never odd."""
+    jobs = list(
+        Job.objects.filter(
+            team_id__in=team_ids,
+            created_at__date__gte=days.first,
+            created_at__date__lte=days.last,
+            cost__gt=0,
+        )
+        .select_related("team")
+        .order_by("-cost")[:JOBS]
+    )
+    if not jobs:
+        return []
+    history: dict[tuple[int, str], list[tuple[int, date, int]]] = defaultdict(list)
+    since = days.first - timedelta(weeks=WEEKS)
+    earlier = (
+        Job.objects.filter(
+            team_id__in={job.team_id for job in jobs},
+            name__in={job.name for job in jobs},
+            created_at__date__gte=since,
+        )
+        .order_by("-pk")
+        .values_list("team_id", "name", "pk", "created_at", "cost")[:HISTORY]
+    )
+    for team_id, name, pk, created_at, cost in earlier:
+        history[team_id, name].append((pk, created_at.date(), cost))
+    found = []
+    for job in jobs:
+        past = [(day, cost) for pk, day, cost in history[job.team_id, job.name] if pk < job.pk]
+        one = _odd_job(job, past)
+        if one is not None:
+            found.append(one)
+    return found[:SHOWN]
+
+
+def _odd_job(job: Job, past: Sequence[tuple[date, int]]) -> OddJob | None:
+    """Against its weekday where that has a history, else against all days, and then only beyond the
+    dearest of them, one of which was of its weekday."""
+    weekday = job.created_at.weekday()
+    same = [cost for day, cost in past if day.weekday() == weekday]
+    one = odd(job.cost, same)
+    if one is not None:
+        return OddJob(job, one, weekday=True) if one.amount > one.usual else None
+    every = [cost for _, cost in past]
+    if not same or len(same) >= LEAST or job.cost <= LEAST_TIMES * max(every):
+        return None
+    one = odd(job.cost, every)
+    return OddJob(job, one, weekday=False) if one is not None else None
