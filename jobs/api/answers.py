@@ -169,6 +169,13 @@ class ConcurrencyOut(Schema):
     why: str
 
 
+class PilotOut(Schema):
+    """The rows that go first. While `open`, the job sends no others."""
+
+    rows: int
+    open: bool
+
+
 class JobOut(Schema):
     id: str
     name: str
@@ -181,7 +188,7 @@ class JobOut(Schema):
     connection: str
     model: str
     mode: str
-    purpose: str
+    pilot: PilotOut | None
     parameters: dict[str, Any]
     rows: dict[str, int]
     tags: dict[str, str]

@@ -5,7 +5,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -116,7 +116,6 @@ class JobIn(Payload):
     mode: str = "realtime"
     deadline: datetime | None = None
     reuse: bool = False
-    purpose: str = "run"
     parameters: dict[str, Any] = Field(default_factory=dict)
     priority: int = 0
     max_attempts: int = 3
@@ -126,6 +125,7 @@ class JobIn(Payload):
     tolerated_failure_rate: float = 0.3
     rows: RowsIn = Field(default_factory=RowsIn)
     tags: dict[str, str] = Field(default_factory=dict)
+    pilot: Literal[0, 10, 50, 100] = 0
 
 
 class OverridesIn(Payload):

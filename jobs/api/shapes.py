@@ -14,6 +14,7 @@ from jobs.models import (
     Connection,
     Dataset,
     DatasetStatus,
+    Job,
     Price,
     Record,
     RecordStatus,
@@ -124,6 +125,11 @@ def price_shape(price: Price) -> dict[str, Any]:
     }
 
 
+def pilot_shape(job: Job) -> dict[str, Any] | None:
+    rows = job.selection.get("pilot")
+    return {"rows": len(rows), "open": bool(job.pilot_rows)} if rows else None
+
+
 def job_shape(view: JobView) -> dict[str, Any]:
     job = view.job
     money = job_money(job)
@@ -139,9 +145,9 @@ def job_shape(view: JobView) -> dict[str, Any]:
         "connection": job.connection.public_id,
         "model": job.model,
         "mode": job.mode,
-        "purpose": job.purpose,
+        "pilot": pilot_shape(job),
         "parameters": job.parameters,
-        "rows": job.selection,
+        "rows": {name: n for name, n in job.selection.items() if name != "pilot"},
         "tags": job.tags,
         "priority": job.priority,
         "max_attempts": job.max_attempts,

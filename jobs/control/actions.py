@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.engine.breakers import Watch
+from jobs.engine.counters import nothing_due
 from jobs.errors import Conflict
 from jobs.models import Job, JobStatus, StatusReason
 from jobs.teams.access import Actor
@@ -38,11 +39,17 @@ def job_pause(*, actor: Actor, job: Job) -> Job:
 
 
 def job_resume(*, actor: Actor, job: Job) -> Job:
-    """Go on where it stopped. Failures up to now are taken as seen: the threshold counts anew."""
+    """Go on where it stopped; after a pilot, with the remaining rows. Failures up to now are taken as
+    seen: the threshold counts anew."""
     actor.require(Action.JOB_CONTROL)
     now = timezone.now()
     with transaction.atomic():
-        changed = Job.objects.filter(pk=job.pk, status__in=_RESUMABLE).update(
+        resumable = Job.objects.filter(pk=job.pk, status__in=_RESUMABLE)
+        resumable.filter(status_reason=StatusReason.PILOT).update(pilot_rows=0)
+        if nothing_due(job.pk):
+            # It paused for another reason when the last row of its pilot had ended.
+            resumable.filter(running=0).update(pilot_rows=0)
+        changed = resumable.update(
             status=JobStatus.RUNNING,
             status_reason="",
             status_detail="",

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.control.parameters import check_parameters
+from jobs.costs.population import population_of
 from jobs.costs.pricing import resolve_price
-from jobs.engine.selection import selection_size
+from jobs.engine.pilots import SIZES, begin_pilot
+from jobs.engine.selection import rows_at, selection_size
 from jobs.errors import FieldError, Invalid
 from jobs.models import Connection, Dataset, DatasetStatus, Job, TemplateVersion
 from jobs.money import to_pico
@@ -26,7 +28,6 @@ from jobs.teams.policy import Action
 
 logger = logging.getLogger(__name__)
 
-PILOT_ROWS = 10
 MAX_ATTEMPTS = 10
 MAX_TAGS = 20
 MAX_SEED = 2**31
@@ -43,7 +44,6 @@ class LaunchSpec:
     model: str
     name: str = ""
     mode: str = "realtime"
-    purpose: str = "run"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, Any] = field(default_factory=dict)  # {} | {limit} | {sample, seed}
     tags: Mapping[str, Any] = field(default_factory=dict)
@@ -53,22 +53,27 @@ class LaunchSpec:
     budget: Any = None  # USD
     max_cost_per_minute: Any = None  # USD
     tolerated_failure_rate: Any = 0.3
+    pilot: Any = 0  # so many rows first: one of SIZES; 0: no pilot
     launch_key: str = ""
 
 
 def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
-    """Launch a job; the same launch key gives the same job again. O(1) in the rows. Raises Invalid
-    with every fault at once."""
+    """Launch a job; the same launch key gives the same job again. O(1) in the rows: those of a pilot are
+    chosen among a sample of them. Raises Invalid with every fault at once."""
     actor.require(Action.JOB_LAUNCH)
     if spec.launch_key:
         known = Job.objects.filter(team=actor.team, launch_key=spec.launch_key).first()
         if known is not None:
             return known
     job = _checked(actor, spec)
+    if job.pilot_rows:
+        _choose_pilot(job)
     try:
         with transaction.atomic():
             job.save()
-            record(actor, "job.launch", job, rows=job.total, model=job.model)
+            if job.pilot_rows:
+                begin_pilot(job, timezone.now())
+            record(actor, "job.launch", job, rows=job.total, model=job.model, pilot=job.pilot_rows)
             queue.ring()
             queue.enqueue("jobs.engine.tasks.expand", job.pk)
     except IntegrityError:
@@ -104,6 +109,9 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
     budget = _amount("budget", spec.budget, spec, model, fault)
     per_minute = _amount("max_cost_per_minute", spec.max_cost_per_minute, spec, model, fault)
     tags = _tags(spec.tags, fault)
+    pilot = _whole(spec.pilot, 0, max(SIZES), "pilot", fault) or 0
+    if pilot and pilot not in SIZES:
+        fault("pilot", f"One of {', '.join(map(str, SIZES))}")
     rate = _share(spec.tolerated_failure_rate)
     if rate is None:
         fault("tolerated_failure_rate", "A share from 0 to 1")
@@ -124,7 +132,6 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
         template_version=version,
         connection=spec.connection,
         model=model,
-        purpose="pilot" if spec.purpose == "pilot" else "run",
         parameters=parameters,
         tags=tags,
         selection=selection,
@@ -133,11 +140,20 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
         tolerated_failure_rate=rate or 0.0,
         total=total,
         pending=total,
+        pilot_rows=min(pilot, total),
         launch_key=spec.launch_key[:64],
         created_by=actor.user,
         status_at=timezone.now(),
         **numbers,
     )
+
+
+def _choose_pilot(job: Job) -> None:
+    """Random rows, the short and the long ones in their proportion: the first rows of a file are often
+    not like the others."""
+    population = population_of(job.dataset, job.template_version, job.selection)
+    places = population.stratified(job.pilot_rows, secrets.SystemRandom())
+    job.selection["pilot"] = rows_at(job.selection, job.dataset.rows, places)
 
 
 def _selection(spec: LaunchSpec, fault: Any) -> tuple[dict[str, int], int]:
@@ -156,10 +172,10 @@ def _selection(spec: LaunchSpec, fault: Any) -> tuple[dict[str, int], int]:
     for name in ("limit", "sample"):
         if rows.get(name) not in (None, ""):
             number = _whole(rows[name], 1, 2**31 - 1, f"rows.{name}", fault) or 1
-            if name == "sample" and number > dataset.rows and spec.purpose != "pilot":
+            if name == "sample" and number > dataset.rows:
                 has = f"{dataset.rows:,} row{'s' if dataset.rows > 1 else ''}"
                 fault("rows.sample", f"The dataset has {has}: no more can be drawn from it")
-            # The first n are at most so many; a pilot on a small dataset takes it all.
+            # The first n are at most so many.
             kept[name] = min(number, dataset.rows)
     if "sample" in kept:
         seed = rows.get("seed")

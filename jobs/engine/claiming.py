@@ -57,7 +57,12 @@ def claim(
             # One call asks whether the provider is back; nothing else leaves meanwhile.
             limit = 0 if state.running else 1
         due = _due(dialect, cursor, job_id, limit, allow_suspect, now)
-        rows = due + _ahead(dialect, cursor, state, limit - len(due))
+        if state.pilot_rows and not due:
+            # Nothing else goes before the pilot is looked at; if all of it has ended, it pauses now.
+            apply_delta(dialect, cursor, state, JobDelta(), now)
+            return []
+        ahead = 0 if state.pilot_rows else limit - len(due)
+        rows = due + _ahead(dialect, cursor, state, ahead)
         if not rows:
             return []
         token = token or secrets.token_hex(16)
@@ -128,7 +133,7 @@ def _ahead(
         return []
     query = (
         f"SELECT {_COLUMNS} FROM jobs_record r WHERE r.job_id = %s AND r.status = 0 "
-        "AND r.n > %s {} ORDER BY r.n LIMIT %s"
+        f"AND r.n > %s {_not_due(cursor, state)} {{}} ORDER BY r.n LIMIT %s"
     )
     # Mostly they are simply the next numbers, and of a sample they are not far. Asked without an end,
     # a server that has not yet counted the rows of a new job takes them for a handful, and reads and
@@ -151,6 +156,16 @@ def _ahead(
             cursor.execute(query, [state.id, state.cursor, limit])
             rows = cursor.fetchall()
     return rows
+
+
+def _not_due(cursor: CursorWrapper, state: JobState) -> str:
+    """Keeps what went first and waits again from being met twice, where there is such a thing."""
+    cursor.execute(
+        "SELECT 1 FROM jobs_due WHERE job_id = %s AND n > %s LIMIT 1", [state.id, state.cursor]
+    )
+    if cursor.fetchone() is None:
+        return ""
+    return "AND NOT EXISTS (SELECT 1 FROM jobs_due d WHERE d.job_id = r.job_id AND d.n = r.n)"
 
 
 def _load(

@@ -22,7 +22,7 @@ from jobs.engine.breakers import (
 from jobs.engine.decide import failure_rate_exceeded, finished_status
 from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.telling import tell_status
-from jobs.models import Job, JobStatus, Replay, StatusReason
+from jobs.models import Due, Job, JobStatus, Replay, StatusReason
 from jobs.money import usd_string
 from jobs.notices.of_jobs import note_status
 
@@ -76,6 +76,7 @@ class JobState:
     cursor: int
     max_attempts: int
     max_cost_per_minute: int | None
+    pilot_rows: int  # 0: no pilot, or over
     watch: Watch
 
 
@@ -83,7 +84,7 @@ _STATE_SQL = (
     "SELECT id, status, team_id, dataset_id, budget, cost + in_doubt_cost + reserved, pending, "
     "running, succeeded, failed, cancelled, excused_succeeded, excused_failed, "
     "tolerated_failure_rate, status_reason, cursor, max_attempts, max_cost_per_minute, "
-    "watch FROM jobs_job WHERE id = %s"
+    "pilot_rows, watch FROM jobs_job WHERE id = %s"
 )
 
 
@@ -165,6 +166,9 @@ def apply_delta(
     ):
         status, reason = JobStatus.PAUSED, StatusReason.FAILURE_RATE
         detail = _too_many_fail(watch, failing, before.tolerated)
+    elif status.is_runnable and _pilot_is_done(before, delta):
+        status, reason = JobStatus.PAUSED, StatusReason.PILOT
+        detail = "Look at the answers, then run the remaining rows or cancel."
     elif status.is_runnable and batch is not None:
         settled = succeeded + failed + before.cancelled + delta.cancelled
         found = _tripped(before, max(0, before.cursor - settled), now)
@@ -240,6 +244,10 @@ def _tripped(state: JobState, unsettled: int, now: datetime) -> tuple[StatusReas
         )
     runaway = runs_away(watch.recent, unsettled=unsettled, max_attempts=state.max_attempts)
     if runaway is not None:
+        # Rows that went first lie ahead of the cursor: those of them that are not settled wait or run.
+        unsettled = max(unsettled, state.running + Due.objects.filter(job_id=state.id).count())
+        runaway = runs_away(watch.recent, unsettled=unsettled, max_attempts=state.max_attempts)
+    if runaway is not None:
         return StatusReason.RUNAWAY, (
             f"{runaway[0]:,} calls were made for {runaway[1]:,} rows. Look at the attempts of some "
             "records, then resume or cancel."
@@ -260,6 +268,17 @@ def _tripped(state: JobState, unsettled: int, now: datetime) -> tuple[StatusReas
         f"connection. One call asks every {PROBE_EVERY_S:.0f} s, and the job goes on by itself once the "
         "provider answers; no row loses an attempt meanwhile."
     )
+
+
+def _pilot_is_done(before: JobState, delta: JobDelta) -> bool:
+    """Whether the pilot's stage is on and nothing of it is open: nothing runs, goes back or waits."""
+    still = not before.pilot_rows or before.running + delta.running or delta.pending > 0
+    return not still and nothing_due(before.id)
+
+
+def nothing_due(job_id: int) -> bool:
+    """Whether no record waits for its time. In a pilot's stage those that could are the pilot's."""
+    return not Due.objects.filter(job_id=job_id).exists()
 
 
 def _replay_open(job_id: int) -> bool:

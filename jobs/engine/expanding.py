@@ -21,7 +21,11 @@ _REPLAY_CANCELLED = "The replay was cancelled."
 
 
 def expand_locked(
-    dialect: Dialect, cursor: CursorWrapper, job_id: int, status: RecordStatus
+    dialect: Dialect,
+    cursor: CursorWrapper,
+    job_id: int,
+    status: RecordStatus,
+    at_most: int = EXPAND_CHUNK,
 ) -> int:
     """Make the next chunk of records, in `status`; the caller holds the job's lock.
 
@@ -36,7 +40,7 @@ def expand_locked(
     if expanded >= total:
         return 0
     numbers = selected_rows(
-        _as_dict(selection), dataset_rows, expanded, min(total, expanded + EXPAND_CHUNK)
+        _as_dict(selection), dataset_rows, expanded, min(total, expanded + at_most)
     )
     if isinstance(numbers, range):
         cursor.execute(

@@ -71,7 +71,7 @@ class Plan:
     timeout: float
     max_attempts: int
     max_repairs: int
-    purpose: Purpose
+    pilot: frozenset[int]  # the rows that go first
     template_version_id: int
     connection_id: int
     tariff: Tariff | None  # None: nobody knows the price
@@ -250,7 +250,9 @@ class Plan:
             return Purpose.REPAIR
         if record.tries:
             return Purpose.RETRY
-        return Purpose.REPLAY if record.generation else self.purpose
+        if record.generation:
+            return Purpose.REPLAY
+        return Purpose.PILOT if record.n in self.pilot else Purpose.FIRST
 
     def unrendered(self, record: Claimed) -> Settlement:
         """A row the template cannot render fails without a call and without an attempt."""
@@ -317,7 +319,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         timeout=timeout,
         max_attempts=job.max_attempts,
         max_repairs=job.max_repairs,
-        purpose=Purpose.PILOT if job.purpose == "pilot" else Purpose.FIRST,
+        pilot=frozenset(job.selection.get("pilot", ())),
         template_version_id=version.pk,
         connection_id=connection.pk,
         tariff=Tariff(price) if price is not None else None,

@@ -350,4 +350,5 @@ class _Doubts:
             return Purpose.RETRY
         if record.generation:
             return Purpose.REPLAY
-        return Purpose.PILOT if self.job.purpose == "pilot" else Purpose.FIRST
+        first = record.n in self.job.selection.get("pilot", ())
+        return Purpose.PILOT if first else Purpose.FIRST

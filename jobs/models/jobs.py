@@ -103,10 +103,10 @@ class Job(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="jobs")
     model = models.CharField(max_length=200)
     mode = models.CharField(max_length=10, default="realtime")
-    purpose = models.CharField(max_length=10, default="run")  # run | pilot
     parameters = models.JSONField(default=dict)
     tags = models.JSONField(default=dict)
-    selection = models.JSONField(default=dict)  # {} all | {limit} | {sample, seed}
+    # {} all | {limit} | {sample, seed}; beside it, the numbers of the rows of its `pilot`.
+    selection = models.JSONField(default=dict)
     priority = models.IntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     # Of the attempts, how many may show the model its answer and what is wrong with it.
@@ -118,7 +118,7 @@ class Job(models.Model):
     share_duplicates = models.BooleanField(default=True, db_default=True)
     # Rows that an earlier job of the team has asked just so may take its result.
     reuse = models.BooleanField(default=False, db_default=False)
-    # So many rows go first; then the job pauses for a person to look at them. 0: no pilot, or over.
+    # While it is not 0: so many rows go first, and then the job pauses for a person to look at them.
     pilot_rows = models.PositiveIntegerField(default=0, db_default=0)
     estimate = models.JSONField(default=dict)  # of what it costs: see jobs.costs.estimate
 
@@ -244,10 +244,12 @@ class DueReason(models.TextChoices):
     RATE_LIMIT = "rate_limit", "Waiting for the rate limit"
     RETURNED = "returned", "Given back by a worker"
     REPLAY = "replay", "To be replayed"
+    PILOT = "pilot", "Goes first, as part of the pilot"
 
 
 class Due(models.Model):
-    """A pending record behind its job's cursor, and when it may be claimed again.
+    """A pending record that does not wait for its job's cursor, and when it may be claimed: it lies
+    behind it, or goes first.
 
     A pointer, not the truth: `Record.status` is. The reconciler puts back what is missing here.
     """

@@ -63,6 +63,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         },
         "reasons": {action: why_not(request.actor, job, action) for action in NEEDS},
         "notices": notices(job, view, workers),
+        "resume_label": resume_label(job),
         "rate": rate_text(view.rate),
         "eta": eta_text(view),
         "cancel_words": cancel_words(job, view),
@@ -136,6 +137,12 @@ def bar_parts(view: JobView) -> dict[str, int]:
     }
 
 
+def resume_label(job: Job) -> str:
+    if job.status_reason != StatusReason.PILOT:
+        return "Resume"
+    return f"Run the remaining {count_text(job.pending)} row{'s' * (job.pending != 1)}"
+
+
 def rate_text(rate: float) -> str:
     """Rows a second, or a minute where that is less than one."""
     if rate <= 0:
@@ -204,6 +211,8 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         reason = StatusReason(job.status_reason)
         title = f"Paused: {reason.label.lower()}." if reason else "Paused."
         detail = job.status_detail
+        if reason is StatusReason.PILOT:
+            title = "The pilot is done."
         if reason is StatusReason.PERSON and detail:
             title, detail = _joined(detail), ""
         add("orange", "player-pause", title, _joined(detail, _advice(reason), finishing))
@@ -232,7 +241,10 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         until = f"{view.waiting_until.astimezone(timezone.get_default_timezone()):%H:%M:%S} UTC"
         text = f"{count_text(view.waiting)} rows wait; this uses up none of their attempts."
         add("purple", "hourglass", f"Waiting for the rate limit until {until}.", text)
-    if job.expanded < job.total and status.is_runnable:
+    if job.pilot_rows and status.is_runnable:
+        text = "When they have ended, the job pauses with a new estimate."
+        add("blue", "flask", f"Pilot: {count_text(job.pilot_rows)} random rows go first.", text)
+    if job.expanded < job.total and status.is_runnable and not job.pilot_rows:
         text = f"{count_text(job.expanded)} of {count_text(job.total)} rows are ready to be sent."
         add("blue", "progress", "Preparing the rows.", text)
     if view.open_replay is not None:

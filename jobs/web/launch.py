@@ -1,4 +1,4 @@
-"""Launching a job from one page. A double click launches one job; a pilot is one click."""
+"""Launching a job from one page. A double click launches one job; a pilot is its first stage."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs.control.launch import PILOT_ROWS, job_launch
+from jobs.control.launch import job_launch
 from jobs.errors import Invalid
 from jobs.models import Job
 from jobs.teams.access import dataset_for, job_for, template_version_for
@@ -52,7 +52,7 @@ def job_new(request: PageRequest) -> HttpResponse:
             }  # fmt: skip
             return render(request, "jobs/new.html", context, status=409)
         mode = request.POST.get("mode", "realtime")
-        spec = form.spec(version, pilot=action == "pilot", mode=mode, key=key)
+        spec = form.spec(version, mode=mode, key=key)
         try:
             return _launched(request, job_launch(actor=request.actor, spec=spec))
         except Invalid as invalid:
@@ -86,10 +86,11 @@ def job_estimate(request: PageRequest) -> HttpResponse:
 
 def _launched(request: PageRequest, job: Job, *, already: bool = False) -> HttpResponse:
     url = reverse("job", args=[job.public_id])
-    what = "Pilot" if job.purpose == "pilot" else "Job"
-    words = f"{what} “{job.name}” is launched with {count_text(job.total)} rows."
+    words = f"Job “{job.name}” is launched with {count_text(job.total)} rows."
+    if job.pilot_rows:
+        words = f"{words[:-1]}, {count_text(job.pilot_rows)} of them first."
     if already:
-        words = f"{what} “{job.name}” was launched already; this is it."
+        words = f"Job “{job.name}” was launched already; this is it."
     messages.success(request, words, extra_tags=url)
     return go_to(request, url)
 
@@ -152,6 +153,5 @@ def _context(request: PageRequest, form: LaunchForm, rough: Rough | None) -> dic
         "form": form,
         "rough": rough,
         "nonce": request.POST.get("nonce") or new_nonce(),
-        "pilot_rows": PILOT_ROWS,
         "missing": form.missing,
     }

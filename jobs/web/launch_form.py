@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 
-from jobs.control.launch import MAX_ATTEMPTS, MAX_SEED, PILOT_ROWS, LaunchSpec
+from jobs.control.launch import MAX_ATTEMPTS, MAX_SEED, LaunchSpec
+from jobs.engine.pilots import SIZES
 from jobs.errors import Invalid, NotFound
 from jobs.models import (
     Connection,
@@ -46,6 +47,11 @@ class LaunchForm(ParameterFields, forms.Form):
     seed = forms.IntegerField(
         required=False, min_value=0, max_value=MAX_SEED,
         help_text="Of the sample: the same seed takes the same rows. Blank: by chance.",
+    )  # fmt: skip
+    pilot = forms.TypedChoiceField(
+        coerce=int, required=False, initial=0, empty_value="0",
+        choices=[(0, "None: all rows at once"), *((n, f"{n} random rows first") for n in SIZES)],
+        help_text="Then the job pauses with a new estimate. Their answers stay: nothing is paid twice.",
     )  # fmt: skip
     max_attempts = forms.IntegerField(
         initial=3, min_value=1, max_value=MAX_ATTEMPTS, label="Attempts a row",
@@ -158,8 +164,8 @@ class LaunchForm(ParameterFields, forms.Form):
             chosen["seed"] = self.cleaned_data["seed"]
         return chosen
 
-    def spec(self, version: TemplateVersion, *, pilot: bool, mode: str, key: str) -> LaunchSpec:
-        """Of a valid form. A pilot sends a random sample, whatever rows were chosen."""
+    def spec(self, version: TemplateVersion, *, mode: str, key: str) -> LaunchSpec:
+        """Of a valid form."""
         cleaned = self.cleaned_data
         return LaunchSpec(
             dataset=self.datasets[cleaned["dataset"]],
@@ -168,9 +174,9 @@ class LaunchForm(ParameterFields, forms.Form):
             model=cleaned["model"],
             name=cleaned["name"],
             mode=mode,
-            purpose="pilot" if pilot else "run",
             parameters=parameters_of(cleaned),
-            rows={"sample": PILOT_ROWS} if pilot else self.selection(),
+            rows=self.selection(),
+            pilot=cleaned["pilot"],
             tags=cleaned["tags"],
             priority=cleaned["priority"],
             max_attempts=cleaned["max_attempts"],
@@ -200,8 +206,8 @@ def _dataset_words(dataset: Dataset, *, twin: bool) -> str:
 
 
 def cloned(job: Job) -> dict[str, Any]:
-    """A job's set-up as initial values. A pilot's clone takes all rows: that is what it was for."""
-    chosen = {} if job.purpose == "pilot" else job.selection
+    """A job's set-up as initial values."""
+    chosen = job.selection
     how = next((name for name in ("sample", "limit") if name in chosen), "all")
     return {
         "name": job.name,

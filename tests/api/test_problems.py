@@ -132,7 +132,7 @@ def test_it_has_an_answer_to_odd_bodies(api: Caller, monkeypatch: pytest.MonkeyP
         "job_launch": {
             **parts, "template_version": 1, "parameters": {"temperature": 1}, "budget": "1",
             "rows": {"sample": 1, "seed": 1}, "tags": {"a": "b"}, "priority": 1, "max_attempts": 1,
-            "max_repairs": 1, "tolerated_failure_rate": 0.5, "purpose": "run", "name": "n",
+            "max_repairs": 1, "tolerated_failure_rate": 0.5, "name": "n",
             "deadline": None, "reuse": False, "mode": "realtime",
         },
         "price_set": {

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.models import Job, JobStatus, Team
+from jobs.models import Due, Job, JobStatus, Team
 from tests.cast import cast, make_connection  # noqa: F401
 from tests.web.reading import queries, tag_with, tags, text
 from tests.web.work import MODEL, Work, work  # noqa: F401
@@ -47,7 +47,7 @@ def test_it_launches_and_leads_to_the_job(work: Work, form: dict[str, str]) -> N
     assert "is launched with 40 rows." in text(answer)
     assert job.tags == {"campaign": "autumn", "team": "a=b"}
     assert job.parameters == {"max_tokens": 200, "seed": 5, "temperature": 0.5}
-    assert (job.total, job.tolerated_failure_rate, job.purpose) == (40, 0.125, "run")
+    assert (job.total, job.tolerated_failure_rate, job.pilot_rows) == (40, 0.125, 0)
 
 
 def test_a_double_click_launches_one_job(work: Work, form: dict[str, str]) -> None:  # noqa: F811
@@ -93,15 +93,21 @@ def test_the_same_launch_once_more_is_asked_about(
     assert Job.objects.count() == 4
 
 
-def test_a_pilot_is_one_click_on_ten_random_rows(work: Work, form: dict[str, str]) -> None:  # noqa: F811
-    work.olivia.post("/jobs/new/", {**form, "action": "pilot"})
+def test_a_pilot_is_the_first_stage_of_the_job(work: Work, form: dict[str, str]) -> None:  # noqa: F811
+    answer = work.olivia.post("/jobs/new/", {**form, "pilot": "10"}, follow=True)
     job = Job.objects.get()
-    assert (job.purpose, job.total, job.selection["sample"]) == ("pilot", 10, 10)
-    # From the same page the whole job can be launched afterwards.
-    work.olivia.post("/jobs/new/", form)
-    assert sorted(Job.objects.values_list("total", flat=True)) == [10, 200]
-    clone = work.olivia.get(f"/jobs/new/?clone={job.public_id}")
-    assert "selected" in tag_with(clone, "option", value="all")
+    assert (job.pilot_rows, job.total, job.expanded) == (10, 200, 10)
+    assert sorted(Due.objects.values_list("n", flat=True)) == job.selection["pilot"]
+    assert "is launched with 200 rows, 10 of them first." in text(answer)
+    assert "Pilot: 10 random rows go first." in text(answer)
+    Job.objects.update(status="paused", status_reason="pilot", pending=190, succeeded=10)
+    page = work.olivia.get(f"/jobs/{job.public_id}/")
+    assert "The pilot is done." in text(page)
+    assert "Run the remaining 190 rows" in text(page)
+    work.olivia.post(f"/jobs/{job.public_id}/resume/")
+    job.refresh_from_db()
+    assert (job.status, job.pilot_rows) == ("running", 0)
+    assert work.olivia.post("/jobs/new/", {**form, "pilot": "11"}).status_code == 422
 
 
 def test_faults_stand_beside_their_fields_and_nothing_typed_is_lost(
