@@ -14,8 +14,8 @@ from jobs import queue
 from jobs.control.parameters import check_parameters
 from jobs.costs.population import population_of
 from jobs.costs.pricing import resolve_price
+from jobs.datasets.selection import rows_at, selection_size
 from jobs.engine.pilots import SIZES, begin_pilot
-from jobs.engine.selection import rows_at, selection_size
 from jobs.errors import FieldError, Invalid
 from jobs.models import Connection, Dataset, DatasetStatus, Job, TemplateVersion
 from jobs.money import to_pico

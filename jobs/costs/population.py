@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from jobs.engine.selection import rows_at, selection_size
+from jobs.datasets.selection import rows_at, selection_size
 from jobs.models import Dataset, DatasetRow, TemplateVersion
 from jobs.prompts.template import PromptText, RenderFault, TemplateFault
 from jobs.prompts.tokens import estimate_tokens

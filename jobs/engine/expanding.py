@@ -11,9 +11,9 @@ import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.datasets.selection import selected_rows
 from jobs.engine.counters import JobDelta, JobState, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
-from jobs.engine.selection import selected_rows
 from jobs.models import JobStatus, RecordStatus
 
 EXPAND_CHUNK = 10_000

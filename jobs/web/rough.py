@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs.control.parameters import MAX_TOKENS
 from jobs.costs.pricing import resolve_price, value
-from jobs.engine.selection import selected_rows, selection_size
+from jobs.datasets.selection import selected_rows, selection_size
 from jobs.models import Connection, Dataset, DatasetRow, Job, Price, TemplateVersion
 from jobs.prompts.template import PromptText, RenderFault, TemplateFault
 from jobs.prompts.tokens import estimate_tokens

@@ -11,11 +11,11 @@ from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.filters import RecordFilter
 from jobs.control.replays import Overrides, replay_create
 from jobs.costs.population import population_of
+from jobs.datasets.selection import selected_rows
 from jobs.engine import tasks
 from jobs.engine.pilots import begin_pilot
 from jobs.engine.reconcile import sweep
 from jobs.engine.replaying import replay_chunk
-from jobs.engine.selection import selected_rows
 from jobs.engine.store import Store
 from jobs.models import Attempt, Due, Job, Lease, Record, StatusReason
 from tests.cast import Cast, cast  # noqa: F401
@@ -88,7 +88,7 @@ def test_it_goes_on_with_the_pilot_after_a_persons_pause_and_after_a_worker_died
         # Four of them are in a worker that is killed.
         dead = store.claim(job.pk, "dead", 4, lambda record: None, allow_suspect=False)
         assert len(dead) == 4
-    assert {record.n for record in dead} < set(FIRST)
+        assert {record.n for record in dead} < set(FIRST)
         Lease.objects.update(until=timezone.now() - timedelta(minutes=5))
         actor = cast.actor(cast.olivia)
         job_pause(actor=actor, job=job)
