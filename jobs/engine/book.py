@@ -7,7 +7,7 @@ from typing import Any
 from jobs.engine.counters import JobDelta
 from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.records import AttemptLine, Settlement
-from jobs.models import AttemptOutcome, DueReason, RecordStatus, Waste
+from jobs.models import AttemptOutcome, ClosedMonth, Correction, DueReason, RecordStatus, Waste
 
 THROUGHPUT_S = 10
 _ROLLUP_KEYS = (
@@ -19,12 +19,23 @@ ROLLUP_SUMS = (
     "superseded_cost", "late_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls",
     "estimated_calls", "estimated_cost", "accepted", "cache_savings", "batch_savings",
 )  # fmt: skip
+# What a correction adds to, by its columns of the same name.
+CORRECTED = (
+    "input_tokens", "cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "output_tokens", "cost", "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls",
+    "estimated_cost", "cache_savings", "batch_savings",
+)  # fmt: skip
 WASTE_SUMS = {waste: f"{waste.value}_cost" for waste in Waste}
 
 
 def day_of(now: datetime) -> date:
     """The day on which what is claimed now is booked."""
     return now.astimezone(UTC).date()
+
+
+def as_day(value: date | str) -> date:
+    """Of a plain cursor: SQLite keeps days as text."""
+    return value if isinstance(value, date) else date.fromisoformat(value)
 
 
 def in_doubt(line: AttemptLine) -> bool:
@@ -57,10 +68,22 @@ class Book:
         self.job_id = job_id
         self.team_id = team_id
         self.now = now
+        self.today = day_of(now)
         self.rollups: dict[tuple[Any, ...], dict[str, int]] = defaultdict(
             lambda: dict.fromkeys(ROLLUP_SUMS, 0)
         )
+        self._closed: dict[date, bool] = {}
         self.succeeded = self.failed = self.calls = self.rate_limited = 0
+
+    def open_day(self, day: date) -> date:
+        """The day itself; or today, where the month of the day was closed meanwhile."""
+        if (day.year, day.month) == (self.today.year, self.today.month):
+            return day
+        month = day.replace(day=1)
+        if month not in self._closed:
+            closed = ClosedMonth.objects.filter(team_id=self.team_id, month=month)
+            self._closed[month] = closed.exists()
+        return self.today if self._closed[month] else day
 
     def _sums(self, line: AttemptLine) -> dict[str, int]:
         day = line.day.isoformat()
@@ -117,6 +140,14 @@ class Book:
         sums["accepted"] -= 1
         sums["wasted_cost"] += cost
         sums[WASTE_SUMS[Waste.SUPERSEDED]] += cost
+
+    def correct(self, line: Correction) -> None:
+        key = (line.template_version_id, line.connection_id, line.model, line.day.isoformat())
+        sums = self.rollups[key]
+        for name in CORRECTED:
+            sums[name] += getattr(line, name)
+        if line.waste:
+            sums[WASTE_SUMS[Waste(line.waste)]] += line.wasted_cost
 
     def write(self, dialect: Dialect, cursor: Writer) -> None:
         rows = [

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 
 from jobs.costs.pricing import Rates
-from jobs.engine.book import ROLLUP_SUMS, WASTE_SUMS
+from jobs.engine.book import CORRECTED, ROLLUP_SUMS, WASTE_SUMS
 from jobs.engine.dialect import Dialect
 from jobs.engine.difference import Difference, Jobs, compare, jobs_in
 from jobs.models import Waste
@@ -47,13 +47,8 @@ _DIRECT_CALLS = {
     **_SUMS,
     **{name: _WASTED if waste is Waste.FAILED else "0" for waste, name in WASTE_SUMS.items()},
 }
-# What a correction adds to, by columns of the same name.
-_CORRECTED = (
-    *_TOKENS, "cost", "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls",
-    "estimated_cost", "cache_savings", "batch_savings",
-)  # fmt: skip
 _CORRECTIONS = {
-    **{name: name for name in _CORRECTED},
+    **{name: name for name in CORRECTED},
     **{
         name: f"CASE WHEN waste = '{waste.value}' THEN wasted_cost ELSE 0 END"
         for waste, name in WASTE_SUMS.items()

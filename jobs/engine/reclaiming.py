@@ -192,7 +192,7 @@ def _take_back(
         delta, book = JobDelta(), Book(job_id, state.team_id, now)
         batch = Batch()
         rows, due, settlements = [], [], []
-        doubts = _Doubts(job, token, heard_at, day, now)
+        doubts = _Doubts(job, token, heard_at, book.open_day(day), now)
         for record in held:
             blamed = only_if_expired and (blame is None or record.n in blame)
             deaths = record.deaths + (1 if blamed else 0)

@@ -5,21 +5,23 @@ The fence: a record is written only while it still holds the lease token of the 
 call. What comes in after the lease was lost is booked as a late duplicate, never as a result.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from jobs.engine.book import Book, count_attempt, in_doubt
+from jobs.engine.book import Book, as_day, count_attempt, in_doubt
 from jobs.engine.breakers import TROUBLE, Batch, Watch
+from jobs.engine.correcting import book_corrections, late_correction, superseded_corrections
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
 from jobs.engine.records import Settlement
 from jobs.engine.telling import tell_failures
 from jobs.engine.writing import write_attempts, write_due, write_records
 from jobs.failures import FailureClass
-from jobs.models import AttemptOutcome, DueReason, JobStatus, RecordStatus, Waste
+from jobs.models import AttemptOutcome, Correction, DueReason, JobStatus, RecordStatus, Waste
 
 _NOBODY: tuple[None, bool] = (None, False)
 
@@ -57,6 +59,8 @@ def settle(
             for settlement in current:
                 _excuse(settlement, state.watch, now)
         for settlement in current:
+            if settlement.attempt is not None:
+                settlement.attempt.day = book.open_day(settlement.attempt.day)
             _count(delta, settlement, batch)
             book.add(settlement, settlement.attempt)
         for settlement in late:
@@ -124,21 +128,37 @@ def _supersede(
     book: Book,
 ) -> None:
     """A replay's answer takes the place of the accepted one, whose cost is waste from now on: in the
-    roll-up of the day on which it was made."""
+    roll-up of the day on which it was made, or of today where that month was closed."""
     condition, parameters = dialect.in_list("n", numbers)
     accepted = f"WHERE job_id = %s AND {condition} AND outcome = %s"
     values = [job_id, *parameters, AttemptOutcome.ACCEPTED.value]
     cursor.execute(
-        f"SELECT template_version_id, connection_id, model, day, cost FROM jobs_attempt {accepted}",
+        "SELECT n, number, template_version_id, connection_id, model, day, cost FROM jobs_attempt "
+        f"{accepted}",
         values,
     )
-    for version_id, connection_id, model, day, cost in cursor.fetchall():
+    found = cursor.fetchall()
+    amended: dict[str, list[int]] = defaultdict(list)
+    for n, _, version_id, connection_id, model, day, cost in found:
+        booked = as_day(day)
+        changed = book.open_day(booked)
+        if changed != booked:
+            amended[changed.isoformat()].append(n)
         delta.wasted_cost += cost or 0
-        book.supersede((version_id, connection_id, model, str(day)), cost or 0)
+        book.supersede((version_id, connection_id, model, changed.isoformat()), cost or 0)
+    for on, closed in amended.items():
+        condition, parameters = dialect.in_list("n", closed)
+        cursor.execute(
+            "UPDATE jobs_attempt SET amended_on = %s "
+            f"WHERE job_id = %s AND {condition} AND outcome = %s",
+            [on, job_id, *parameters, AttemptOutcome.ACCEPTED.value],
+        )
     cursor.execute(
         f"UPDATE jobs_attempt SET outcome = %s, waste = %s {accepted}",
         [AttemptOutcome.SUPERSEDED.value, Waste.SUPERSEDED.value, *values],
     )
+    lines = superseded_corrections(dialect, cursor, [row[:5] for row in found], book)
+    book_corrections(dialect, cursor, lines, delta, book)
 
 
 def _settle_late(
@@ -157,14 +177,22 @@ def _settle_late(
     line = settlement.attempt
     assert line is not None
     cursor.execute(
-        "SELECT outcome, cost FROM jobs_attempt WHERE job_id = %s AND n = %s AND number = %s",
+        "SELECT outcome, cost, day FROM jobs_attempt WHERE job_id = %s AND n = %s AND number = %s",
         [settlement.job_id, settlement.n, settlement.number],
     )
     row = cursor.fetchone()
     if row is None or row[0] != AttemptOutcome.IN_DOUBT.value or in_doubt(line):
         return
+    attempt = {"job_id": settlement.job_id, "n": settlement.n, "number": settlement.number}
+    if Correction.objects.filter(**attempt, in_doubt_calls__lt=0).exists():
+        return  # settled already by what the provider counted
     line.outcome = AttemptOutcome.LATE
     line.waste = Waste.LATE if line.charged else None
+    line.day = as_day(row[2])
+    if book.open_day(line.day) != line.day:
+        truth = late_correction(book.team_id, **attempt, line=line, doubt=row[1], book=book)
+        book_corrections(dialect, cursor, [truth], delta, book)
+        return
     cursor.execute(
         "DELETE FROM jobs_attempt WHERE job_id = %s AND n = %s AND number = %s",
         [settlement.job_id, settlement.n, settlement.number],

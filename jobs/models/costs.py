@@ -124,7 +124,8 @@ class DirectCall(models.Model):
 
 class CorrectionKind(models.TextChoices):
     REVALUED = "revalued", "Revalued at another price"
-    RECONCILED = "reconciled", "Settled by the provider's own account"
+    RECONCILED = "reconciled", "Settled by what the provider counted"
+    SUPERSEDED = "superseded", "Superseded by a replay"
 
 
 class Correction(models.Model):
@@ -138,7 +139,7 @@ class Correction(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=10, choices=CorrectionKind)
     # The act that made it: one click or one file may correct many attempts.
-    act = models.CharField(max_length=32, db_index=True)
+    act = models.CharField(max_length=32, blank=True, db_index=True)
     job = loose_key("jobs.Job")
     n = models.IntegerField()
     number = models.IntegerField()  # of the attempt
