@@ -23,6 +23,7 @@ from django.utils import timezone
 from jobs import queue
 from jobs.datasets.leftovers import remove_leftovers
 from jobs.engine.breakers import PROBE_EVERY_S, Watch
+from jobs.engine.checking import unchecked
 from jobs.engine.claiming import LEASE
 from jobs.engine.counters import close_if_done, lock_job, unlocked_jobs
 from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
@@ -60,6 +61,7 @@ SWEEP_AT_MOST = timedelta(seconds=10)
 # seven times in their length, the time to come back.
 OUTAGE = LEASE / 2
 PRUNE_EVERY = timedelta(hours=1)
+CHECK_EVERY = timedelta(seconds=60)
 NOTICES_KEPT = timedelta(days=90)
 # An ingest that says nothing for so long has died with its worker.
 INGEST_SILENT = timedelta(seconds=60)
@@ -131,6 +133,7 @@ def _do_duties(store: Store) -> bool:
         _probe,
         _ring,
         mend_stalls,
+        _check_books,
         _tell,
         _prune,
     ):
@@ -268,6 +271,17 @@ def _ring(store: Store) -> None:
 def _tell(store: Store) -> None:
     """Notices on their way to people and programs."""
     spread_notices(store.clock.now())
+
+
+def _check_books(store: Store) -> None:
+    """Jobs that have ended are checked in the background, some at a time."""
+
+    def ask(last: datetime | None) -> bool:
+        if unchecked().exists():
+            queue.enqueue("jobs.engine.tasks.check_books")
+        return True
+
+    _errand("books", CHECK_EVERY, store.clock.now, ask)
 
 
 def _prune(store: Store) -> None:

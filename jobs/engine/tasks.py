@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from jobs import queue
+from jobs.engine.checking import check_finished
 from jobs.engine.expanding import cancel_chunk, expand_chunk
 from jobs.engine.lane import CEILING
 from jobs.engine.reconcile import sweep_if_due
@@ -121,6 +122,12 @@ def apply_replay(replay_id: int) -> None:
     while not queue.stopping.is_set() and replay_chunk(store.dialect, replay_id, store.clock.now()):
         queue.ring()
     queue.ring()
+
+
+@queue.task
+def check_books() -> None:
+    """Hold the ledger of jobs that have ended against their sums."""
+    check_finished(queue.stopping.is_set)
 
 
 @queue.task

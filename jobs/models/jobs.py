@@ -162,6 +162,8 @@ class Job(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True)  # its books, since it ended
+    difference = models.TextField(blank=True, db_default="")  # the first that was found in them
 
     class Meta:
         indexes = [

@@ -224,6 +224,13 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
     elif status is JobStatus.COMPLETED_WITH_FAILURES:
         text = f"{count_text(job.failed)} of {count_text(job.total)} rows failed; they are kept."
         add("orange", "alert-triangle", "Completed with failures.", text)
+    if job.difference:
+        add(
+            "red",
+            "alert-triangle",
+            "The books of this job do not agree.",
+            f"{job.difference}. Tell an admin of the installation; “manage.py verify” says the same.",
+        )
     if status.is_terminal:
         return found
     if workers == 0:

@@ -6,8 +6,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.utils import DatabaseError
+from django_q.models import OrmQ
 
 from jobs.costs.services import direct_call_open
+from jobs.engine.checking import check_finished
 from jobs.engine.reconcile import sweep
 from jobs.engine.records import Settlement
 from jobs.engine.verify import snapshot, verify
@@ -149,3 +151,34 @@ def test_the_reconciler_puts_back_due_times_that_are_gone() -> None:
     sweep(bench.store)
     assert verify().difference is None
     assert {record.n for record in bench.claim()} == {1, 2}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_job_is_checked_once_after_its_end_and_says_what_differs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    right, wrong, open_still = (Bench(1) for _ in range(3))
+    for bench in (right, wrong):
+        bench.claim()
+        bench.answer()
+    Job.objects.filter(pk=wrong.id).update(wasted_cost=7)
+    sweep(right.store)
+    sweep(right.store)
+    asked = [message.task["func"] for message in OrmQ.objects.all()]
+    assert asked.count("jobs.engine.tasks.check_books") == 1
+    assert check_finished(lambda: False) == 2
+    said = "wasted_cost: expected 0, found 7"
+    assert [bench.job.difference for bench in (right, wrong, open_still)] == ["", said, ""]
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "the books of a job differ"
+    ]
+    assert check_finished(lambda: False) == 0
+    # A replay ends it anew.
+    Job.objects.filter(pk=wrong.id).update(wasted_cost=0)
+    wrong.wait(minutes=1)
+    wrong.replay(1, replayed="succeeded")
+    wrong.apply_replays()
+    wrong.claim()
+    wrong.answer()
+    assert check_finished(lambda: False) == 1
+    assert wrong.job.difference == ""

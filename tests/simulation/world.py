@@ -277,7 +277,7 @@ class World:
             if task["func"] == queue.RUN_SLICE:
                 self.started += 1
                 self.workers.append(SimulatedWorker(self, f"worker {self.started}"))
-            else:
+            elif task["func"] != "jobs.engine.tasks.check_books":  # here they always are
                 self._short(task["func"].rsplit(".", 1)[1], task["args"][0])
 
     def _short(self, name: str, key: int) -> None:
