@@ -23,20 +23,23 @@ def ended(job: Job) -> bool:
     return job.state.is_terminal
 
 
-def counted(simulator: SimulatorProcess) -> dict[str, Any]:
+def counted(simulator: SimulatorProcess, model: str = MODEL) -> dict[str, Any]:
     """The provider's figures, all zero before the first call."""
     nothing = {"calls": 0, "input_tokens": 0, "output_tokens": 0}
-    found = simulator.stats()["models"].get(MODEL)
+    found = simulator.stats()["models"].get(model)
     return found or {**nothing, "unseen": nothing}
 
 
 def check_against_provider(
-    job: Job, simulator: SimulatorProcess, beside: Sequence[Job] = ()
+    job: Job,
+    simulator: SimulatorProcess,
+    beside: Sequence[Job] = (),
+    prices: tuple[int, int] = (INPUT_PRICE, OUTPUT_PRICE),
 ) -> Job:
-    """Everything adds up, and `confirmed <= counted by the provider <= confirmed + in doubt`. Of jobs
-    `beside` it, whose calls the provider counted as well, nothing is in doubt."""
+    """Everything adds up, and `confirmed <= counted by the provider <= confirmed + in doubt`, for the
+    job's model. Of jobs `beside` it, whose calls the provider counted as well, nothing is in doubt."""
     job = check_invariants(job.pk)
-    stats = counted(simulator)
+    stats = counted(simulator, job.model)
     attempts = Attempt.objects.filter(job_id__in=[job.pk, *(other.pk for other in beside)])
     confirmed = attempts.exclude(outcome="in_doubt")
     doubtful = job.in_doubt_attempts
@@ -50,13 +53,13 @@ def check_against_provider(
         assert sums[kind] <= billed
         assert billed + unseen <= sums[kind] + doubtful * at_most
     known = confirmed.filter(usage_estimated=False).aggregate(n=Sum("cost", default=0))["n"]
-    assert known <= _money(stats)
-    assert _money(stats) + _money(stats["unseen"]) <= known + job.in_doubt_cost
+    assert known <= _money(stats, prices)
+    assert _money(stats, prices) + _money(stats["unseen"], prices) <= known + job.in_doubt_cost
     return job
 
 
-def _money(counted: dict[str, Any]) -> int:
-    money: int = counted["input_tokens"] * INPUT_PRICE + counted["output_tokens"] * OUTPUT_PRICE
+def _money(counted: dict[str, Any], prices: tuple[int, int]) -> int:
+    money: int = counted["input_tokens"] * prices[0] + counted["output_tokens"] * prices[1]
     return money
 
 
