@@ -112,7 +112,6 @@ class Checks:
 
     def at_the_end(self) -> None:
         """All jobs have ended, no worker is left: the ledger against the provider, call by call."""
-        self._demand(not Lease.objects.exists(), "leases are left")
         self._demand(not Due.objects.exists(), "due times are left")
         counted, reached = self.world.provider.calls, self.world.reached
         for attempt in Attempt.objects.filter(job_id__in=self.world.jobs):

@@ -24,7 +24,7 @@ from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
 from jobs.engine.workers import register_worker
 from jobs.errors import Conflict
-from jobs.models import Errand, Job, JobStatus, Membership, Role, Worker
+from jobs.models import Errand, Job, JobStatus, Lease, Membership, Role, Worker
 from jobs.teams.access import Actor
 from tests.engine.build import make_job
 from tests.simulation.checks import Checks, Violation
@@ -132,8 +132,11 @@ class World:
         return 0.0 if self.calm_since is None else self.timeline.at - self.calm_since
 
     def _over(self) -> bool:
-        return not self.workers and all(
-            self.checks.status[job_id].is_terminal for job_id in self.jobs
+        """Also of a lease that a killed worker had emptied: it runs out, or is swept away."""
+        return (
+            not self.workers
+            and all(self.checks.status[job_id].is_terminal for job_id in self.jobs)
+            and not Lease.objects.exists()
         )
 
     def note(self, who: str, what: str) -> None:
