@@ -349,3 +349,15 @@ class CostsOut(Schema):
     total: CostSumsOut
     day_from: str
     day_to: str
+
+
+class MonthOut(Schema):
+    month: str
+    calls: int
+    cost: str | None
+    wasted_cost: str
+    in_doubt_cost: str
+    unpriced_calls: int
+    closed_at: str | None
+    closed_by: str | None
+    may_close_from: str

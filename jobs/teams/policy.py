@@ -20,6 +20,8 @@ class Action(StrEnum):
     JOB_CONTROL = "job.control"
     RECORD_REPLAY = "record.replay"
     COST_READ = "cost.read"
+    COST_EXPORT = "cost.export"
+    MONTH_CLOSE = "month.close"
     CONNECTION_READ = "connection.read"
     CONNECTION_WRITE = "connection.write"
     PRICE_READ = "price.read"
@@ -42,6 +44,8 @@ MINIMUM_ROLE: dict[Action, Role] = {
     Action.JOB_CONTROL: Role.OPERATOR,
     Action.RECORD_REPLAY: Role.OPERATOR,
     Action.COST_READ: Role.OPERATOR,
+    Action.COST_EXPORT: Role.LEAD,
+    Action.MONTH_CLOSE: Role.ADMIN,
     Action.CONNECTION_READ: Role.OPERATOR,
     Action.CONNECTION_WRITE: Role.ADMIN,
     Action.PRICE_READ: Role.OPERATOR,
@@ -95,6 +99,10 @@ PAGES: dict[str, Rule] = {
     "replay_new": Action.RECORD_REPLAY,
     "costs": Action.COST_READ,
     "costs_csv": Action.COST_READ,
+    "costs_months": Action.COST_READ,
+    "costs_month_close": Action.MONTH_CLOSE,
+    "costs_focus": Action.COST_EXPORT,
+    "costs_chargeback": Action.COST_EXPORT,
     "settings": "logged_in",
     "settings_connections": Action.CONNECTION_READ,
     "settings_connection": Action.CONNECTION_READ,
@@ -143,6 +151,10 @@ OPERATIONS: dict[str, Rule] = {
     "job_replay": Action.RECORD_REPLAY,
     "job_results": Action.JOB_READ,
     "cost_list": Action.COST_READ,
+    "cost_focus": Action.COST_EXPORT,
+    "cost_chargeback": Action.COST_EXPORT,
+    "month_list": Action.COST_READ,
+    "month_close": Action.MONTH_CLOSE,
 }
 # The API's document and its page.
 DOCUMENTS: dict[str, Rule] = {"openapi-json": "public", "openapi-view": "public"}

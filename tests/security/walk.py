@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from jobs.models import JobStatus, Replay
 from jobs.teams.access import Actor
@@ -18,6 +20,7 @@ from tests.security.bodies import bodies
 from tests.security.routes import Route
 from tests.web.work import Work
 
+LONG_AGO = 62  # days: a month that can be closed
 MARK = "zq7marked"  # in every name and text of the team, and nowhere else
 
 
@@ -43,6 +46,7 @@ class Walk:
         work.priced()
         # A replay offers other connections than the job's own.
         self.second = make_connection(team, name=f"{MARK} second")
+        work.spent(self.job, days_ago=LONG_AGO)
         record(self.actor(work.cast.alice), "job.pause", self.job, name=MARK)
         self.ids = {
             "dataset_id": work.dataset.public_id,
@@ -55,6 +59,7 @@ class Walk:
             "row": 1,
             "before": 1,
             "after": 1,
+            "month": f"{timezone.now() - timedelta(LONG_AGO):%Y-%m}",
         }
 
     def actor(self, user: User) -> Actor:
