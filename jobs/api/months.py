@@ -6,11 +6,11 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router
 
 from jobs.api.actor import actor_for
-from jobs.api.answers import MonthOut
+from jobs.api.answers import MonthOut, Page
 from jobs.api.idempotency import idempotent
 from jobs.api.shapes import iso
 from jobs.control.cost_files import CSV, Kind, cost_file
-from jobs.costs.closing import MonthOfTeam, month_close, months_of
+from jobs.costs.closing import MonthOfTeam, month_close, month_of, months_of
 from jobs.costs.months import Month
 from jobs.errors import NotFound
 from jobs.money import usd_string
@@ -50,11 +50,11 @@ def _file(request: HttpRequest, kind: Kind, month: str, team: str) -> StreamingH
     return response
 
 
-@router.get("/months", operation_id="month_list", response=list[MonthOut], summary="Months")
+@router.get("/months", operation_id="month_list", response=Page[MonthOut], summary="Months")
 def months(request: HttpRequest) -> Any:
     """Those in which something was booked, the newest first, and whether they are closed."""
     actor = actor_for(request, Action.COST_READ)
-    return [_month(one) for one in months_of(actor.team)]
+    return {"items": [_month(one) for one in months_of(actor.team)], "next": None}
 
 
 @router.post(
@@ -68,7 +68,7 @@ def close(request: HttpRequest, month: str) -> Any:
     if chosen is None:
         raise NotFound(f"There is no month “{month[:40]}”.")
     month_close(actor=actor, month=chosen)
-    return next(_month(one) for one in months_of(actor.team) if one.month == chosen)
+    return _month(month_of(actor.team, chosen))
 
 
 def _month(one: MonthOfTeam) -> dict[str, Any]:

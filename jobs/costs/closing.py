@@ -34,6 +34,7 @@ def month_close(*, actor: Actor, month: Month) -> ClosedMonth:
     """Raises Conflict where it cannot be closed (yet), NotFound where nothing is booked in it."""
     actor.require(Action.MONTH_CLOSE)
     team = actor.team
+    month_of(team, month)
     if timezone.now() < month.closes_from:
         raise Conflict(
             f"{month} can be closed from {month.closes_from:%Y-%m-%d %H:%M} UTC on: until then calls "
@@ -51,8 +52,6 @@ def month_close(*, actor: Actor, month: Month) -> ClosedMonth:
                 f"Calls of {month} are still on their way. Close it when they have ended."
             )
         totals = month_totals(team.pk, month)
-        if not totals["rows"]:
-            raise NotFound(f"The team {team.name} has nothing booked in {month}.")
         closed = ClosedMonth.objects.create(
             team=team, month=month.first, totals=totals, closed_by=actor.user
         )
@@ -115,6 +114,14 @@ def months_of(team: Team) -> list[MonthOfTeam]:
         .order_by("-month")
     )
     return [_month(row, closed) for row in found]
+
+
+def month_of(team: Team, month: Month) -> MonthOfTeam:
+    """Raises NotFound where nothing is booked in it."""
+    found = next((one for one in months_of(team) if one.month == month), None)
+    if found is None:
+        raise NotFound(f"The team {team.name} has nothing booked in {month}.")
+    return found
 
 
 _SHOWN = ("calls", "cost", "wasted_cost", "in_doubt_cost", "unpriced_calls")

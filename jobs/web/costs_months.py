@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from jobs.control.cost_files import ALL_TEAMS, CSV, Kind, cost_file
-from jobs.costs.closing import MonthOfTeam, month_close, months_of
+from jobs.costs.closing import MonthOfTeam, month_close, month_of, months_of
 from jobs.costs.months import Month
 from jobs.errors import Invalid, NotFound
 from jobs.teams.policy import Action
@@ -55,8 +55,10 @@ def close_words(month: str) -> str:
     )
 
 
-def _close_question(request: PageRequest, month: str) -> Question:
-    return Question(close_words(f"{_month(month)}"), "Close the month")
+def _close_question(request: PageRequest, month: str) -> Question | None:
+    """Where it cannot be closed the answer is a refusal."""
+    found = month_of(request.actor.team, _month(month))
+    return Question(close_words(f"{found.month}"), "Close the month") if found.may_close else None
 
 
 def _month(text: str) -> Month:

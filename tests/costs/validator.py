@@ -51,9 +51,7 @@ def install(folder: Path) -> Path:
 
 def _run(command: list[str]) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=600, env=environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
     if done.returncode:
         raise RuntimeError(done.stderr.strip()[-500:])
 

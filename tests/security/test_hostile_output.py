@@ -193,7 +193,7 @@ def test_the_page_of_the_api_works_with_what_we_serve_ourselves(
     page.get_by_role("button", name="Authorize").first.click()
     page.get_by_label("auth-bearer-value").fill(hostile.cast.token(hostile.cast.alice))
     page.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close", exact=True).click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     expect(operation.locator("tr.response .response-col_status").first).to_contain_text("200")
