@@ -16,12 +16,14 @@ from jobs.models import (
     Dataset,
     Job,
     Membership,
+    NoticeCopy,
     Price,
     PromptTemplate,
     Replay,
     Role,
     Team,
     TemplateVersion,
+    Webhook,
 )
 from jobs.teams.policy import MINIMUM_ROLE, Action
 
@@ -122,6 +124,21 @@ def token_for(actor: Actor, public_id: str) -> ApiToken:
     """One of the actor's own tokens for this team; nobody else's."""
     found = ApiToken.objects.filter(team=actor.team, user=actor.user, public_id=public_id)
     return _one(found, "token", public_id)
+
+
+def notice_copy_for(actor: Actor, public_id: str) -> NoticeCopy:
+    """The actor's own copy; nobody else's."""
+    found = NoticeCopy.objects.filter(
+        user=actor.user, notice__team=actor.team, notice__public_id=public_id
+    )
+    return _one(found, "notice", public_id)
+
+
+def webhook_for(actor: Actor, public_id: str) -> Webhook:
+    found = Webhook.objects.select_related("team").filter(
+        team=actor.team, public_id=public_id, removed_at__isnull=True
+    )
+    return _one(found, "webhook", public_id)
 
 
 def team_for(actor: Actor, public_id: str) -> Team:

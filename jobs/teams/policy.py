@@ -32,6 +32,7 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
     WORKER_READ = "worker.read"
     TEAM_SETTINGS = "team.settings"
+    WEBHOOK_WRITE = "webhook.write"
 
 
 MINIMUM_ROLE: dict[Action, Role] = {
@@ -56,6 +57,7 @@ MINIMUM_ROLE: dict[Action, Role] = {
     Action.AUDIT_READ: Role.ADMIN,
     Action.WORKER_READ: Role.OPERATOR,
     Action.TEAM_SETTINGS: Role.ADMIN,
+    Action.WEBHOOK_WRITE: Role.ADMIN,
 }
 
 # "logged_in": any account, whatever its role. "installation_admin": a superuser, in a team or not.
@@ -103,6 +105,10 @@ PAGES: dict[str, Rule] = {
     "costs_month_close": Action.MONTH_CLOSE,
     "costs_focus": Action.COST_EXPORT,
     "costs_chargeback": Action.COST_EXPORT,
+    "notices": Action.JOB_READ,
+    "notices_read": Action.JOB_READ,
+    "notice_read": Action.JOB_READ,
+    "notice_preferences": "logged_in",
     "settings": "logged_in",
     "settings_connections": Action.CONNECTION_READ,
     "settings_connection": Action.CONNECTION_READ,
@@ -121,6 +127,12 @@ PAGES: dict[str, Rule] = {
     "settings_token_revoke": Action.TOKEN_OWN,
     "settings_workers": Action.WORKER_READ,
     "settings_team": Action.TEAM_SETTINGS,
+    "settings_webhooks": Action.WEBHOOK_WRITE,
+    "settings_webhook_new": Action.WEBHOOK_WRITE,
+    "settings_webhook": Action.WEBHOOK_WRITE,
+    "settings_webhook_kinds": Action.WEBHOOK_WRITE,
+    "settings_webhook_test": Action.WEBHOOK_WRITE,
+    "settings_webhook_remove": Action.WEBHOOK_WRITE,
     "settings_audit": Action.AUDIT_READ,
     "settings_teams": "installation_admin",
 }

@@ -107,4 +107,4 @@ def team_switch(request: PageRequest) -> HttpResponseBase:
     return go_to(request, f"/{section}/" if section in _SECTIONS else "/")
 
 
-_SECTIONS = frozenset({"datasets", "templates", "jobs", "costs", "settings"})
+_SECTIONS = frozenset({"datasets", "templates", "jobs", "costs", "notices", "settings"})

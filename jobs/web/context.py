@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from jobs.models import Job, Role, Team, Worker
+from jobs.notices.selectors import unread_count
 from jobs.teams.access import Actor
 from jobs.teams.sessions import actor_of, teams_of
 
@@ -76,6 +77,11 @@ class Shell:
         """Seconds since any cluster was seen; None when there never was one."""
         newest: datetime | None = max((one.seen_at for one in self._clusters), default=None)
         return (timezone.now() - newest).total_seconds() if newest else None
+
+    @cached_property
+    def unread(self) -> int:
+        """Notices of the person in this team; see `MOST_COUNTED`."""
+        return unread_count(self.user, self.team) if self.user and self.team else 0
 
     @cached_property
     def failed_open(self) -> int:

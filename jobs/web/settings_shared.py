@@ -16,6 +16,7 @@ _TABS = (
     ("Prices", "settings_prices", Action.PRICE_READ),
     ("Members", "settings_members", Action.MEMBER_READ),
     ("API tokens", "settings_tokens", Action.TOKEN_OWN),
+    ("Webhooks", "settings_webhooks", Action.WEBHOOK_WRITE),
     ("Workers", "settings_workers", Action.WORKER_READ),
     ("Answers kept", "settings_team", Action.TEAM_SETTINGS),
     ("Audit log", "settings_audit", Action.AUDIT_READ),

@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("jobs.web.urls_templates")),
     path("", include("jobs.web.urls_jobs")),
     path("", include("jobs.web.urls_costs")),
+    path("", include("jobs.web.urls_notices")),
     path("", include("jobs.web.urls_settings")),
     path("", include("jobs.web.urls_accounts")),
     path("", include("jobs.web.urls_health")),

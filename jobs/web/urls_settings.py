@@ -9,6 +9,7 @@ from jobs.web import (
     settings_prices,
     settings_team,
     settings_tokens,
+    settings_webhooks,
     settings_workers,
 )
 
@@ -60,6 +61,24 @@ urlpatterns = [
         "settings/tokens/<str:public_id>/revoke/",
         settings_tokens.token_take_back,
         name="settings_token_revoke",
+    ),
+    path("settings/webhooks/", settings_webhooks.webhooks, name="settings_webhooks"),
+    path("settings/webhooks/new/", settings_webhooks.webhook_new, name="settings_webhook_new"),
+    path("settings/webhooks/<str:webhook_id>/", settings_webhooks.webhook, name="settings_webhook"),
+    path(
+        "settings/webhooks/<str:webhook_id>/kinds/",
+        settings_webhooks.webhook_kinds,
+        name="settings_webhook_kinds",
+    ),
+    path(
+        "settings/webhooks/<str:webhook_id>/test/",
+        settings_webhooks.webhook_try,
+        name="settings_webhook_test",
+    ),
+    path(
+        "settings/webhooks/<str:webhook_id>/remove/",
+        settings_webhooks.webhook_take_away,
+        name="settings_webhook_remove",
     ),
     path("settings/workers/", settings_workers.workers, name="settings_workers"),
     path("settings/team/", settings_team.team, name="settings_team"),

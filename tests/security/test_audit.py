@@ -23,6 +23,8 @@ NOT_LOGGED = {
     "login": "django-axes keeps the log-ins",
     "logout": "changes nothing but the session",
     "team_switch": "changes nothing but the session",
+    "notices_read": "changes nothing but what one has read",
+    "notice_read": "changes nothing but what one has read",
     "job_estimate": "changes nothing",
     "template_preview": "changes nothing",
     "openapi-json": "a document, whatever the method",
@@ -52,6 +54,9 @@ def fields_of(walk: Walk) -> dict[str, Callable[[], dict[str, Any]]]:
         "settings_member_new": {"username": "dora", "role": "operator"},
         "settings_member_role": {"role": "lead"},
         "settings_token_new": {"name": "New", "role": "admin"},
+        "notice_preferences": {"email": "a@example.com", "end_after_minutes": "5"},
+        "settings_webhook_new": {"url": LOCAL, "kinds": ["job.failed"]},
+        "settings_webhook_kinds": {"kinds": ["job.failed", "job.paused"]},
         "settings_team": {"keep_answers": "all"},
         "settings_teams": {"name": "New"},
     }

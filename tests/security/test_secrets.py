@@ -12,12 +12,26 @@ from django.conf import settings
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, override_settings
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from jobs.datasets.tasks import ingest
 from jobs.engine import tasks as engine_tasks
 from jobs.failures import FailureClass as F
-from jobs.models import Attempt, Connection, Dataset, Job, KeepAnswers, Record, Team
+from jobs.models import (
+    Attempt,
+    Connection,
+    Dataset,
+    Job,
+    KeepAnswers,
+    NoticeCopy,
+    NoticeKind,
+    Record,
+    Team,
+    Webhook,
+)
+from jobs.notices.delivering import deliver_due
+from jobs.notices.spread import spread_notices
 from jobs.simulator.fault_echoes import PLACES
 from jobs.simulator.faults import KINDS
 from tests.cast import Cast, cast  # noqa: F401
@@ -95,6 +109,10 @@ class Story:
         self.secrets["an API token"] = shown.context["raw"]
         shown = self.browser.post("/settings/members/new/", {"username": "dora", "role": "lead"})
         self.secrets["a first password"] = shown.context["password"]
+        given = {"url": self.simulator.url, "kinds": NoticeKind.values}
+        way = self.browser.post("/settings/webhooks/new/", given)
+        shown = self.browser.get(way["Location"])
+        self.secrets["a webhook's secret"] = shown.context["secret"]
 
     def connect(self) -> None:
         form = {"name": "Canary", "api": "openai_chat", "base_url": self.simulator.url}
@@ -197,6 +215,14 @@ class Story:
         run_slice()
         return job
 
+    def be_told(self) -> None:
+        """By mail and webhook, by a receiver that echoes what it was sent."""
+        spread_notices(timezone.now())
+        deliver_due(lambda: False)
+        hook = Webhook.objects.get()
+        assert hook.tried_at
+        self.post(f"/settings/webhooks/{hook.public_id}/test/", {})
+
     def look_everywhere(self, job: Job) -> None:
         """Every page and every read operation, and for a record's, every row."""
         ids: dict[str, Any] = {
@@ -205,6 +231,8 @@ class Story:
             "job_id": job.public_id,
             "replay_id": job.replays.get().public_id,
             "connection_id": self.connection.public_id,
+            "webhook_id": Webhook.objects.get().public_id,
+            "notice_id": NoticeCopy.objects.filter(user=self.cast.alice).last().notice.public_id,
             "public_id": self.connection.public_id,
             "username": "dora",
             "before": 1,
@@ -249,6 +277,7 @@ def test_it_lets_no_secret_out(
     strict = story.save_template("Strict", [{"field": "label", "min_length": 10_000}])
     story.try_out(dataset, template)
     job = story.run(dataset, template, strict)
+    story.be_told()
     story.look_everywhere(job)
 
     # It was a whole run: every class of failure, and the key came back in every place.
@@ -258,6 +287,7 @@ def test_it_lets_no_secret_out(
     stored = " ".join(tables().values())
     assert stored.count("Bearer [key]") > 10
     assert OrmQ.objects.exists()
+    assert mail.outbox
     assert len(story.seen) > 250
 
     places = story.seen | tables() | dict(database_files())

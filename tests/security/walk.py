@@ -12,9 +12,11 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from jobs.models import JobStatus, Replay
+from jobs.models import JobStatus, Notice, NoticeCopy, NoticeKind, Replay, Webhook
+from jobs.notices.posting import new_secret
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
+from jobs.teams.crypto import encrypt
 from tests.cast import make_connection
 from tests.security.bodies import bodies
 from tests.security.routes import Route
@@ -48,7 +50,26 @@ class Walk:
         self.second = make_connection(team, name=f"{MARK} second")
         work.spent(self.job, days_ago=LONG_AGO)
         record(self.actor(work.cast.alice), "job.pause", self.job, name=MARK)
+        self.notice = Notice.objects.create(
+            team=team,
+            kind=NoticeKind.JOB_PAUSED,
+            key="k",
+            title=f"{MARK} paused",
+            body=MARK,
+            link=f"/jobs/{self.job.public_id}/",
+            created_at=timezone.now(),
+        )
+        for person in (work.cast.alice, work.cast.bob, work.cast.olivia):
+            NoticeCopy.objects.create(notice=self.notice, user=person)
+        self.webhook = Webhook.objects.create(
+            team=team,
+            url=f"http://127.0.0.1:9/{MARK}",
+            secret_encrypted=encrypt(new_secret()),
+            kinds=NoticeKind.values,
+        )
         self.ids = {
+            "notice_id": self.notice.public_id,
+            "webhook_id": self.webhook.public_id,
             "dataset_id": work.dataset.public_id,
             "template_id": work.version.template.public_id,
             "job_id": self.job.public_id,
