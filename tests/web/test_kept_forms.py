@@ -81,6 +81,9 @@ def bodies(walk: Walk) -> dict[str, dict[str, Any]]:
         "settings_price_new": {"model": "m", "input": "1", "output": "2"},
         "settings_member_new": {"username": "dora", "role": "operator"},
         "settings_token_new": {"name": "New one", "role": "operator"},
+        "notice_preferences": {"email": "new@example.com", "end_after_minutes": "5"},
+        "settings_webhook_new": {"url": "http://127.0.0.1:9/new", "kinds": ["job.failed"]},
+        "settings_webhook_kinds": {"kinds": ["job.failed"]},
         "settings_team": {"keep_answers": "none"},
         "settings_teams": {"name": "New one"},
     }  # fmt: skip
