@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import bulk, scale, throughput
+from bench import bulk, estimate, scale, throughput
 from bench.figures import Figure, table
 from bench.installation import ROOT
 
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[int, float], list[Figure]]] = {
     "export": bulk.export,
     "pages": bulk.pages,
     "scale": scale.life_of_a_record,
+    "estimate": estimate.estimate,
 }
 
 

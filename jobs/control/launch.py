@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.control.parameters import check_parameters
+from jobs.costs.estimates import Estimate, estimate_launch
 from jobs.costs.population import population_of
 from jobs.costs.pricing import resolve_price
 from jobs.datasets.selection import rows_at, selection_size
@@ -55,6 +57,7 @@ class LaunchSpec:
     tolerated_failure_rate: Any = 0.3
     pilot: Any = 0  # so many rows first: one of SIZES; 0: no pilot
     launch_key: str = ""
+    estimate: Estimate | None = None  # what was shown before the launch
 
 
 def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
@@ -66,8 +69,10 @@ def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
         if known is not None:
             return known
     job = _checked(actor, spec)
+    now = timezone.now()
     if job.pilot_rows:
         _choose_pilot(job)
+    job.estimate = (spec.estimate or _estimate(job, now)).kept(now)
     try:
         with transaction.atomic():
             job.save()
@@ -148,10 +153,24 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
     )
 
 
+def _estimate(job: Job, now: datetime) -> Estimate:
+    """To hold what comes against. From a sample: a launch takes no longer for more rows."""
+    return estimate_launch(
+        dataset=job.dataset,
+        version=job.template_version,
+        connection=job.connection,
+        model=job.model,
+        selection=job.selection,
+        max_tokens=job.parameters.get("max_tokens"),
+        at=now,
+        exact_rows=0,
+    )
+
+
 def _choose_pilot(job: Job) -> None:
     """Random rows, the short and the long ones in their proportion: the first rows of a file are often
     not like the others."""
-    population = population_of(job.dataset, job.template_version, job.selection)
+    population = population_of(job.dataset, job.template_version, job.selection, exact_rows=0)
     places = population.stratified(job.pilot_rows, secrets.SystemRandom())
     job.selection["pilot"] = rows_at(job.selection, job.dataset.rows, places)
 

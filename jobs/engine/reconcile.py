@@ -27,6 +27,7 @@ from jobs.engine.checking import unchecked
 from jobs.engine.claiming import LEASE
 from jobs.engine.counters import close_if_done, lock_job, unlocked_jobs
 from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
+from jobs.engine.pilots import conclude_pilots
 from jobs.engine.reclaiming import begin_leases_anew, reclaim_expired
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.stalls import mend_stalls
@@ -131,6 +132,7 @@ def _do_duties(store: Store) -> bool:
         _put_back_due,
         _resume_ingests,
         _probe,
+        conclude_pilots,
         _ring,
         mend_stalls,
         _check_books,

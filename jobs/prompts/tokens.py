@@ -2,6 +2,8 @@
 
 # Common tokenizers take 3.5–4.5 bytes of English and 2–3 of other scripts in UTF-8 a token.
 _BYTES_PER_TOKEN = 4
+# By what share that may be off, either way.
+ESTIMATE_ERROR = 0.33
 # Role markers and separators that chat formats add around each message.
 _FRAME_TOKENS = 8
 _FRAME_BOUND = 64

@@ -11,6 +11,7 @@ from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.filters import RecordFilter
 from jobs.control.replays import Overrides, replay_create
 from jobs.costs.population import population_of
+from jobs.costs.told import forecast_of, told_of
 from jobs.datasets.selection import selected_rows
 from jobs.engine import tasks
 from jobs.engine.pilots import begin_pilot
@@ -18,6 +19,7 @@ from jobs.engine.reconcile import sweep
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.store import Store
 from jobs.models import Attempt, Due, Job, Lease, Record, StatusReason
+from jobs.money import money_text
 from tests.cast import Cast, cast  # noqa: F401
 from tests.engine.build import check_invariants, make_job
 from tests.engine.drive import run_job
@@ -59,6 +61,37 @@ def test_it_sends_the_pilots_rows_alone_and_then_pauses_and_the_rest_follows_unp
     assert (job.status, job.succeeded, job.attempts, calls) == ("completed", 150, 150, 150)
     assert lines.filter(purpose="first").count() == 140
     assert not Due.objects.exists()
+
+
+def test_it_says_what_all_rows_will_cost_and_the_forecast_narrows_to_what_they_did(
+    cast: Cast,  # noqa: F811
+) -> None:
+    with SimulatorProcess(seed=1) as simulator:
+        job = run_job(pilot_job(url=simulator.url))
+        sweep(Store())
+        job.refresh_from_db()
+        told = told_of(job)
+        assert told is not None
+        assert (told.basis, told.seen_rows) == ("pilot", 10)
+        assert f"expected to cost {money_text(told.cost.expected)}" in job.status_detail
+        assert job.status_detail.startswith("10 of 150 rows are done and cost $")
+        assert forecast_of(job) == told.cost
+        sweep(Store())  # once is enough
+        job_resume(actor=cast.actor(cast.olivia), job=job)
+        # Half of the rows, and then a pause.
+        Job.objects.filter(pk=job.pk).update(budget=told.cost.expected * 2 // 3)
+        job = run_job(job)
+        assert job.status_reason == StatusReason.BUDGET
+        narrower = forecast_of(job)
+        assert narrower is not None
+        assert narrower.high - narrower.low < told.cost.high - told.cost.low
+        assert narrower.low >= job.cost
+        Job.objects.filter(pk=job.pk).update(budget=None)
+        job_resume(actor=cast.actor(cast.olivia), job=job)
+        job = run_job(job)
+    assert (job.status, job.succeeded) == ("completed", 150)
+    assert told.cost.holds(job.cost)
+    assert forecast_of(job) is None
 
 
 def test_it_expands_a_sample_around_its_pilot(cast: Cast) -> None:  # noqa: F811
