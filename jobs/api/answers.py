@@ -128,15 +128,28 @@ class ConnectionTestOut(Schema):
     models: list[str]
 
 
+class TierOut(Schema):
+    above: int
+    input: str
+    cached_input: str
+    cache_write: str
+    cache_write_1h: str
+    output: str
+
+
 class PriceOut(Schema):
     id: str
     connection: str | None
+    provider: str | None
     model: str
     input: str
     cached_input: str
     cache_write: str
+    cache_write_1h: str
     output: str
+    tiers: list[TierOut]
     batch_discount: str
+    state: Literal["in_force", "upcoming", "replaced"]
     effective_from: str
     source: str
 

@@ -12,8 +12,7 @@ from jobs.api.naming import named
 from jobs.api.payloads import ConnectionIn, ConnectionTestIn, PriceIn
 from jobs.api.shapes import connection_shape, price_shape
 from jobs.control.connection_tests import connection_test
-from jobs.costs.selectors import team_prices
-from jobs.costs.services import price_set
+from jobs.costs.prices import listed, price_set, team_prices
 from jobs.models import Connection
 from jobs.teams.access import connection_for
 from jobs.teams.connections import connection_save
@@ -83,4 +82,5 @@ def price_create(request: HttpRequest, payload: PriceIn) -> Any:
     given = payload.model_dump()
     connection = given.pop("connection")
     found = named("connection", lambda: connection_for(actor, connection)) if connection else None
-    return Status(201, price_shape(price_set(actor=actor, connection=found, **given)))
+    made = price_set(actor=actor, connection=found, **given)
+    return Status(201, price_shape(listed(made)))

@@ -85,15 +85,30 @@ class ConnectionTestIn(Payload):
     model: str = ""
 
 
+class TierIn(Payload):
+    """USD per million tokens, all of a call with more than so many input tokens."""
+
+    above: int
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+
+
 class PriceIn(Payload):
-    """USD per million tokens."""
+    """USD per million tokens. A `*` in `model` stands for any characters; `provider` narrows a price to
+    connections of one kind."""
 
     connection: str | None = None
+    provider: str = ""
     model: str
     input: Decimal
     output: Decimal
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    tiers: list[TierIn] = Field(default_factory=list)
     batch_discount: Decimal | None = None
     effective_from: Time | None = None
 

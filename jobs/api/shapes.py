@@ -8,6 +8,7 @@ import orjson
 
 from jobs.control.selectors import Calls, FailureGroup, JobView
 from jobs.costs.known import job_money, known
+from jobs.costs.prices import ListedPrice, unit_prices
 from jobs.costs.pricing import METERS, Rates
 from jobs.models import (
     Attempt,
@@ -15,7 +16,6 @@ from jobs.models import (
     Dataset,
     DatasetStatus,
     Job,
-    Price,
     Record,
     RecordStatus,
     TemplateVersion,
@@ -109,16 +109,20 @@ def _rates(rates: Rates | None) -> dict[str, str] | None:
     return {**shape, "discount": _share(rates.discount_ppm)}
 
 
-def price_shape(price: Price) -> dict[str, Any]:
+def price_shape(listed: ListedPrice) -> dict[str, Any]:
     """USD per million tokens."""
+    price = listed.price
     return {
         "id": price.public_id,
         "connection": price.connection.public_id if price.connection else None,
+        "provider": price.provider or None,
         "model": price.model,
-        "input": _price(price.input),
-        "cached_input": _price(price.cached_input),
-        "cache_write": _price(price.cache_write),
-        "output": _price(price.output),
+        **unit_prices(price),
+        "tiers": [
+            {"above": tier["start"], **{meter: _price(tier[meter]) for meter in METERS}}
+            for tier in price.tiers
+        ],
+        "state": listed.state,
         "batch_discount": _share(price.batch_discount_ppm),
         "effective_from": iso(price.effective_from),
         "source": price.source,

@@ -1,17 +1,18 @@
 """What a call costs: exact, in whole pico-USD.
 
-Own prices override by connection, then by team, each by effective date; without one the price list
-that ships with the product is asked. A simulator has only own prices. Where nothing is known the
+Own prices override by model or pattern, connection or team, and effective date; without one the price
+list that ships with the product is asked. A simulator has only own prices. Where nothing is known the
 price is None: unknown, never 0.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from jobs.costs.listed import listed_price
 from jobs.models import Connection, ConnectionKind, Price
@@ -24,20 +25,38 @@ _PROVIDERS = {ConnectionKind.OPENAI: "openai", ConnectionKind.ANTHROPIC: "anthro
 
 def resolve_price(*, connection: Connection, model: str, at: datetime) -> Price | None:
     """The price of `model` on `connection` at a moment; None when nobody knows it."""
-    own = (
-        Price.objects.filter(
-            Q(connection=connection) | Q(connection__isnull=True, team=connection.team_id),
-            model=model,
-            effective_from__lte=at,
-        )
-        .order_by(F("connection").desc(nulls_last=True), "-effective_from", "-id")
-        # A price of the connection goes before one of the team, whatever their dates.
-        .first()
+    own = Price.objects.filter(
+        Q(connection=connection) | Q(connection__isnull=True, team=connection.team_id),
+        Q(connection=connection) | Q(provider__in=("", connection.kind)),
+        Q(model=model) | Q(model__contains="*"),
+        effective_from__lte=at,
     )
-    if own is not None:
-        return own
+    fitting = [price for price in own if _matches(price.model, model)]
+    if fitting:
+        return max(fitting, key=lambda price: _rank(price, model))
     provider = _PROVIDERS.get(ConnectionKind(connection.kind))
     return listed_price(provider, model, at) if provider else None
+
+
+def _matches(pattern: str, model: str) -> bool:
+    """A * stands for any characters, or none; all else for itself."""
+    if "*" not in pattern:
+        return pattern == model
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), model, re.DOTALL) is not None
+
+
+def _rank(price: Price, model: str) -> tuple[bool, bool, bool, int, datetime, int]:
+    """A model's own price goes before one of a pattern, one of the connection before one of a kind of
+    connections before one of the team, whatever their dates; the longer pattern before the shorter, and
+    of the rest the newest."""
+    return (
+        price.model == model,
+        price.connection_id is not None,
+        bool(price.provider),
+        len(price.model.replace("*", "")),
+        price.effective_from,
+        price.pk,
+    )
 
 
 class Meter(NamedTuple):

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from jobs.costs.grouping import Days, Scope, day_of, group_sums
 from jobs.costs.sums import SUMMED, CostRow, CostSums, CostTable
-from jobs.models import Connection, Job, Price, PromptTemplate, Team, TemplateVersion
+from jobs.models import Connection, Job, PromptTemplate, Team, TemplateVersion
 
 GROUPS = ("team", "job", "template", "version", "model", "connection", "tag", "day")
 # On the pages alone: who launched the jobs. The API names no people.
@@ -115,12 +115,3 @@ def tag_names(scope: Scope, days: Days) -> list[str]:
             [*scope.team_ids, days.first.isoformat(), days.last.isoformat()],
         )
         return [name for name, _ in cursor.fetchall()]
-
-
-def team_prices(team: Team) -> list[Price]:
-    """The team's own prices, the newest of each model first."""
-    return list(
-        Price.objects.filter(team=team)
-        .select_related("connection")
-        .order_by("model", "-effective_from", "-id")
-    )

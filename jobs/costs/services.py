@@ -1,97 +1,15 @@
-"""Prices set by people, and the ledger lines of calls made outside any job."""
+"""The ledger lines of calls made outside any job."""
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
-from django.utils import timezone
 
 from jobs.costs.pricing import Tariff, resolve_price
-from jobs.errors import FieldError, Invalid
-from jobs.models import Connection, DirectCall, Price, PromptTemplate
-from jobs.money import price_to_pico, price_to_usd
+from jobs.models import Connection, DirectCall, PromptTemplate
 from jobs.providers.types import Outcome, Usage
 from jobs.teams.access import Actor
-from jobs.teams.audit import record
-from jobs.teams.policy import Action
-
-MAX_USD_PER_MILLION = Decimal(1_000_000)
-
-
-def price_set(
-    *,
-    actor: Actor,
-    connection: Connection | None,
-    model: str,
-    input: Any,  # noqa: A002  the field's name in the API
-    output: Any,
-    cached_input: Any = None,
-    cache_write: Any = None,
-    batch_discount: Any = None,
-    effective_from: datetime | None = None,
-) -> Price:
-    """A price from a date on, in USD per million tokens; earlier rows stay as they are.
-
-    Without a price of their own cached tokens cost what plain input does. Raises Invalid.
-    """
-    actor.require(Action.PRICE_WRITE)
-    errors: list[FieldError] = []
-    model = model.strip()
-    if not 1 <= len(model) <= 200:
-        errors.append(FieldError(("model",), "The model's name, 1 to 200 characters"))
-    prices = {
-        "input": _amount(input, "input", errors),
-        "output": _amount(output, "output", errors),
-    }
-    for name, given in (("cached_input", cached_input), ("cache_write", cache_write)):
-        blank = given in (None, "")
-        prices[name] = prices["input"] if blank else _amount(given, name, errors)
-    discount = _share(batch_discount, errors)
-    if errors:
-        raise Invalid(errors)
-    with transaction.atomic():
-        price = Price.objects.create(
-            team=actor.team,
-            connection=connection,
-            provider=connection.kind if connection else "",
-            model=model,
-            batch_discount_ppm=discount,
-            cache_write_1h=prices["cache_write"],
-            effective_from=effective_from or timezone.now(),
-            source=f"set by {actor.user.get_username()}",
-            created_by=actor.user,
-            **prices,
-        )
-        usd = {name: f"{price_to_usd(pico):f}" for name, pico in prices.items()}
-        record(actor, "price.set", price, model=model, unit="USD per million tokens", **usd)
-    return price
-
-
-def _amount(given: Any, name: str, errors: list[FieldError]) -> int:
-    try:
-        amount = Decimal(str(given).strip())
-        if not amount.is_finite() or not 0 <= amount <= MAX_USD_PER_MILLION:
-            raise ValueError
-        return price_to_pico(amount)
-    except (InvalidOperation, ValueError):
-        words = "USD per million tokens, from 0 on, with at most 6 decimals"
-        errors.append(FieldError((name,), words))
-        return 0
-
-
-def _share(given: Any, errors: list[FieldError]) -> int:
-    if given in (None, ""):
-        return 500_000
-    try:
-        share = Decimal(str(given))
-        if not 0 <= share <= 1:
-            raise ValueError
-        return int(share * 1_000_000)
-    except (InvalidOperation, ValueError):
-        errors.append(FieldError(("batch_discount",), "A share from 0 to 1"))
-        return 0
 
 
 def direct_call_open(

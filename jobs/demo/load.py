@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.utils.text import slugify
 
 from jobs.control.launch import LaunchSpec, job_launch
-from jobs.costs.services import price_set
+from jobs.costs.prices import price_set
 from jobs.datasets.ingest import ingest
 from jobs.datasets.services import dataset_create
 from jobs.demo.past import move_job, move_set_up

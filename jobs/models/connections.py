@@ -71,7 +71,8 @@ class Connection(models.Model):
 class Price(models.Model):
     """What a model costs from a date on: pico-USD per token. Immutable once written.
 
-    Own prices have a team (and perhaps a connection); rows without a team come from the price list
+    Own prices have a team (and perhaps a connection, or the kind of it as `provider`); a * in `model`
+    stands for any characters. Rows without a team come from the price list
     that ships with the product and are written when first used. `batch_discount_ppm` is the share
     taken off in batch mode, in millionths.
     """

@@ -14,4 +14,5 @@ def known_models(team: Team) -> list[str]:
     connections = Connection.objects.filter(team=team, removed_at__isnull=True)
     for found in connections.values_list("capabilities", flat=True):
         names.update(name for name in found.get("models", [])[:MOST] if isinstance(name, str))
-    return sorted(names)[:MOST]
+    # A price may be one of a pattern.
+    return sorted(name for name in names if "*" not in name)[:MOST]

@@ -105,6 +105,31 @@ def test_it_keeps_prices_to_the_last_digit(api: Caller) -> None:
     assert [price["model"] for price in api.items("/prices")] == ["other", MODEL]
 
 
+def test_it_takes_all_that_a_price_list_says_and_tells_which_price_is_in_force(api: Caller) -> None:
+    tier = {"above": 200_000, "input": "6", "cached_input": "0.6", "cache_write": "7.5",
+            "cache_write_1h": "12", "output": "22.5"}  # fmt: skip
+    body = {
+        "model": "claude-*", "provider": "anthropic", "input": "3", "cached_input": "0.3",
+        "cache_write": "3.75", "cache_write_1h": "6", "output": "15", "batch_discount": "0.5",
+        "tiers": [tier],
+    }  # fmt: skip
+    made = api.post("/prices", body, 201)
+    assert {name: made[name] for name in body} == body
+    assert made["state"] == "in_force"
+    api.post("/prices", {**body, "effective_from": "2020-01-01T00:00:00Z"}, 201)
+    api.post("/prices", {**body, "effective_from": "2099-01-01T00:00:00Z"}, 201)
+    states = [price["state"] for price in api.items("/prices")]
+    assert states == ["upcoming", "in_force", "replaced"]
+    for wrong, at in (
+        ({"tiers": [tier, tier]}, ("tiers",)),
+        ({"tiers": [{**tier, "above": 0}]}, ("tiers", 0, "above")),
+        ({"tiers": [{**tier, "output": "-1"}]}, ("tiers", 0, "output")),
+        ({"provider": "somebody"}, ("provider",)),
+        ({"model": "**"}, ("model",)),
+    ):
+        assert list(api.refused("/prices", {**body, **wrong})) == [at]
+
+
 @pytest.mark.parametrize(
     ("change", "place", "status"),
     [
