@@ -7,12 +7,16 @@ import pytest
 
 from jobs.costs import closing
 from jobs.costs.closing import month_close, totals_now
+from jobs.costs.focus import focus_lines
 from jobs.costs.months import Month
+from jobs.engine.verify import verify
 from jobs.errors import Conflict, NotAllowed, NotFound
-from jobs.models import AuditEvent, ClosedMonth, CostRollup, JobStatus, Lease
+from jobs.models import AuditEvent, ClosedMonth, CostRollup, JobStatus, Lease, Role
 from tests.api.caller import Caller
-from tests.cast import cast  # noqa: F401
+from tests.cast import actor_for, cast, join, make_user  # noqa: F401
 from tests.costs.books import RATES, USAGE, write_call, write_correction
+from tests.engine.test_job_state_machine import Bench
+from tests.engine.test_ledger_lines import told
 from tests.web.reading import text
 from tests.web.work import Work, work  # noqa: F401
 
@@ -61,6 +65,34 @@ def test_what_changes_a_closed_month_is_seen(work: Work) -> None:  # noqa: F811
     CostRollup.objects.filter(day=date(2026, 5, 31)).update(day=date(2026, 5, 30))
     assert totals_now(closed)["cost"] == closed.totals["cost"]
     assert totals_now(closed) != closed.totals
+
+
+def test_replays_and_late_answers_leave_it_as_it_was_and_verify_holds_it_to_that() -> None:
+    bench = Bench(3)
+    bench.clock.at = datetime(2026, 10, 31, 23, 50, tzinfo=UTC)
+    bench.claim()
+    late = told(bench)
+    bench.settle(told(bench), told(bench))
+    bench.crash()
+    team = bench.job.team
+    admin = make_user("ada")
+    join(admin, team, Role.ADMIN)
+    october = Month(date(2026, 10, 1))
+    closed = month_close(actor=actor_for(admin, team), month=october)
+    rows = list(CostRollup.objects.filter(day__lte=october.last).order_by("pk").values())
+    file = list(focus_lines(team_ids=[team.pk], month=october))
+    bench.clock.at = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+    bench.settle(late)
+    bench.replay(2, replayed="all")
+    bench.apply_replays()
+    bench.claim()
+    bench.settle(told(bench), told(bench))
+    assert list(CostRollup.objects.filter(day__lte=october.last).order_by("pk").values()) == rows
+    assert list(focus_lines(team_ids=[team.pk], month=october)) == file
+    assert CostRollup.objects.filter(day__gt=october.last).exists()
+    assert verify().difference is None
+    ClosedMonth.objects.update(totals=closed.totals | {"cost": closed.totals["cost"] + 1})
+    assert "cost of 2026-10, closed, of the team" in str(verify().difference)
 
 
 def test_people_and_programs_see_what_is_closed_and_close_it(work: Work) -> None:  # noqa: F811
