@@ -55,10 +55,8 @@ def launch(request: HttpRequest, payload: JobIn) -> Any:
     if payload.mode != "realtime" or payload.deadline is not None:
         words = "Only “realtime” is available: provider batches are not offered yet"
         raise Invalid.field("mode" if payload.mode != "realtime" else "deadline", words)
-    if payload.reuse:
-        raise Invalid.field("reuse", "Answers of former jobs are not reused yet; send false")
     given = payload.model_dump(
-        exclude={"dataset", "template", "template_version", "connection", "deadline", "reuse"}
+        exclude={"dataset", "template", "template_version", "connection", "deadline"}
     )
     given["rows"] = payload.rows.model_dump(exclude_none=True)
     spec = LaunchSpec(

@@ -131,6 +131,7 @@ class JobIn(Payload):
     mode: str = "realtime"
     deadline: datetime | None = None
     reuse: bool = False
+    share_duplicates: bool = True
     parameters: dict[str, Any] = Field(default_factory=dict)
     priority: int = 0
     max_attempts: int = 3

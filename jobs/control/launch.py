@@ -18,8 +18,10 @@ from jobs.costs.population import population_of
 from jobs.costs.pricing import resolve_price
 from jobs.datasets.selection import rows_at, selection_size
 from jobs.engine.pilots import SIZES, begin_pilot
+from jobs.engine.store import Store
+from jobs.engine.twins import SAYS_SO, look, scan_of
 from jobs.errors import FieldError, Invalid
-from jobs.models import Connection, Dataset, DatasetStatus, Job, TemplateVersion
+from jobs.models import Connection, Dataset, DatasetStatus, Job, Scan, TemplateVersion
 from jobs.money import to_pico
 from jobs.prompts.schema import OutputCheck
 from jobs.prompts.template import PromptText, TemplateFault
@@ -30,6 +32,8 @@ from jobs.teams.policy import Action
 
 logger = logging.getLogger(__name__)
 
+# Rows, and kilobytes, that a launch looks through for twins itself.
+AT_ONCE_ROWS = 2_000
 MAX_ATTEMPTS = 10
 MAX_TAGS = 20
 MAX_SEED = 2**31
@@ -56,6 +60,8 @@ class LaunchSpec:
     max_cost_per_minute: Any = None  # USD
     tolerated_failure_rate: Any = 0.3
     pilot: Any = 0  # so many rows first: one of SIZES; 0: no pilot
+    share_duplicates: bool = True
+    reuse: bool = False
     launch_key: str = ""
     estimate: Estimate | None = None  # what was shown before the launch
 
@@ -75,9 +81,13 @@ def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
     job.estimate = (spec.estimate or _estimate(job, now)).kept(now)
     try:
         with transaction.atomic():
+            job.scan = scan_of(job)
+            if job.scan:
+                job.scan_until = timezone.now() + SAYS_SO
             job.save()
             if job.pilot_rows:
                 begin_pilot(job, timezone.now())
+            _look_for_twins(job)
             record(actor, "job.launch", job, rows=job.total, model=job.model, pilot=job.pilot_rows)
             queue.ring()
             queue.enqueue("jobs.engine.tasks.expand", job.pk)
@@ -90,6 +100,16 @@ def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
     told = {"job": job.pk, "public_id": job.public_id, "team": job.team_id, "rows": job.total}
     logger.info("job launched", extra={**told, "connection": job.connection_id})
     return job
+
+
+def _look_for_twins(job: Job) -> None:
+    """At once where that takes milliseconds, so that the first call does not wait for a worker."""
+    dataset = job.dataset
+    size = dataset.bytes * job.total // max(1, dataset.rows)
+    if job.scan == Scan.FIRST and not job.reuse and max(job.total, size // 1000) <= AT_ONCE_ROWS:
+        look(Store(), job.pk)
+    elif job.scan:
+        queue.enqueue("jobs.engine.tasks.look_for_twins", job.pk)
 
 
 def _checked(actor: Actor, spec: LaunchSpec) -> Job:
@@ -143,6 +163,8 @@ def _checked(actor: Actor, spec: LaunchSpec) -> Job:
         budget=budget,
         max_cost_per_minute=per_minute,
         tolerated_failure_rate=rate or 0.0,
+        share_duplicates=spec.share_duplicates,
+        reuse=spec.reuse,
         total=total,
         pending=total,
         pilot_rows=min(pilot, total),

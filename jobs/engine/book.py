@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.engine.counters import JobDelta
 from jobs.engine.dialect import Dialect, Writer
-from jobs.engine.records import AttemptLine, Settlement
+from jobs.engine.records import AttemptLine, Offer, Settlement
 from jobs.models import AttemptOutcome, ClosedMonth, Correction, DueReason, RecordStatus, Waste
 
 THROUGHPUT_S = 10
@@ -25,6 +25,9 @@ CORRECTED = (
     "output_tokens", "cost", "wasted_cost", "in_doubt_cost", "in_doubt_calls", "unpriced_calls",
     "estimated_cost", "cache_savings", "batch_savings",
 )  # fmt: skip
+# Results taken instead of calls: no line of the ledger stands for them.
+TAKEN_SUMS = ("shared", "reused", "reuse_savings")
+_ALL_SUMS = (*ROLLUP_SUMS, *TAKEN_SUMS)
 WASTE_SUMS = {waste: f"{waste.value}_cost" for waste in Waste}
 
 
@@ -70,7 +73,7 @@ class Book:
         self.now = now
         self.today = day_of(now)
         self.rollups: dict[tuple[Any, ...], dict[str, int]] = defaultdict(
-            lambda: dict.fromkeys(ROLLUP_SUMS, 0)
+            lambda: dict.fromkeys(_ALL_SUMS, 0)
         )
         self._closed: dict[date, bool] = {}
         self.succeeded = self.failed = self.calls = self.rate_limited = 0
@@ -127,6 +130,13 @@ class Book:
             sums["cache_savings"] += line.rates.cache_savings(usage)
             sums["batch_savings"] += line.rates.batch_savings(usage)
 
+    def take(self, key: tuple[int, int, str], offer: Offer, *, own: bool) -> None:
+        """A record took a result instead of a call."""
+        self.succeeded += 1
+        sums = self.rollups[(*key, day_of(self.now).isoformat())]
+        sums["shared" if own else "reused"] += 1
+        sums["reuse_savings"] += offer.cost
+
     def take_back_doubt(self, line: AttemptLine, cost: int | None) -> None:
         sums = self._sums(line)
         sums["calls"] -= 1
@@ -151,16 +161,16 @@ class Book:
 
     def write(self, dialect: Dialect, cursor: Writer) -> None:
         rows = [
-            (self.job_id, *key, self.team_id, *(sums[name] for name in ROLLUP_SUMS))
+            (self.job_id, *key, self.team_id, *(sums[name] for name in _ALL_SUMS))
             for key, sums in self.rollups.items()
         ]
         if rows:
-            added = ", ".join(f"{n} = jobs_costrollup.{n} + excluded.{n}" for n in ROLLUP_SUMS)
+            added = ", ".join(f"{n} = jobs_costrollup.{n} + excluded.{n}" for n in _ALL_SUMS)
             kinds = {"model": "text", "day": "date"}
             dialect.insert_rows(
                 cursor,
                 "jobs_costrollup",
-                [(name, kinds.get(name, "bigint")) for name in (*_ROLLUP_KEYS, *ROLLUP_SUMS)],
+                [(name, kinds.get(name, "bigint")) for name in (*_ROLLUP_KEYS, *_ALL_SUMS)],
                 rows,
                 f"ON CONFLICT ({', '.join(_ROLLUP_KEYS)}) DO UPDATE SET {added}",
             )

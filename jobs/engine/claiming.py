@@ -11,7 +11,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from jobs.engine.book import day_of
+from jobs.engine.book import Book, day_of
+from jobs.engine.borrowing import offer_results, take_results
+from jobs.engine.breakers import Batch
 from jobs.engine.counters import JobDelta, JobState, apply_delta, lock_job
 from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect, Writer
@@ -21,6 +23,8 @@ from jobs.engine.telling import tell_started
 from jobs.models import JobStatus, RecordStatus, StatusReason
 from jobs.written import read_row
 
+# A claim that finds but records which need no call looks for others so many times.
+ROUNDS = 16
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 
 # Fills in `system`, `user`, `input_tokens`, `reserved`, or `fault`.
@@ -49,10 +53,34 @@ def claim(
     `allow_suspect`, so that when it kills again nobody else is blamed. `token` names the lease; it
     must be new for each claim, and is made here where none is given.
     """
+    for _ in range(ROUNDS):
+        held, others = _claim(
+            *(dialect, job_id, worker, limit, allow_suspect, prepare, now, monotonic),
+            token or secrets.token_hex(16),
+        )
+        if held or not others:
+            return held
+    return []
+
+
+def _claim(
+    dialect: Dialect,
+    job_id: int,
+    worker: str,
+    limit: int,
+    allow_suspect: bool,
+    prepare: Prepare,
+    now: datetime,
+    monotonic: float,
+    token: str,
+) -> tuple[list[Claimed], int]:
+    """The records to be called for, and how many others needed no call (see jobs.engine.borrowing)."""
     with transaction.atomic(), dialect.connection.cursor() as cursor:
         state = lock_job(dialect, cursor, job_id)
         if state is None or not state.status.is_runnable or state.pending <= 0:
-            return []
+            return [], 0
+        if state.scan_until is not None and state.scan_until > now:
+            return [], 0
         if state.watch.probing:
             # One call asks whether the provider is back; nothing else leaves meanwhile.
             limit = 0 if state.running else 1
@@ -60,13 +88,13 @@ def claim(
         if state.pilot_rows and not due:
             # Nothing else goes before the pilot is looked at; if all of it has ended, it pauses now.
             apply_delta(dialect, cursor, state, JobDelta(), now)
-            return []
+            return [], 0
         ahead = 0 if state.pilot_rows else limit - len(due)
         rows = due + _ahead(dialect, cursor, state, ahead)
         if not rows:
-            return []
-        token = token or secrets.token_hex(16)
+            return [], 0
         claimed = _load(dialect, cursor, state, rows, token, now, monotonic)
+        offer_results(dialect, cursor, state, claimed)
         for record in claimed:
             record.probe = state.watch.probing
             prepare(record)
@@ -83,22 +111,32 @@ def claim(
                     detail="What is left of the job's budget does not cover the next call. "
                     "Raise the budget, then resume.",
                 )
-            return []
-        reserved = sum(record.reserved for record in kept)
-        delta = JobDelta(pending=-len(kept), running=len(kept), reserved=reserved)
+            return [], 0
+        called = [record for record in kept if record.offer is None and not record.waits]
+        reserved = sum(record.reserved for record in called)
+        delta = JobDelta(pending=-len(called), running=len(called), reserved=reserved)
+        came, book = {row[0] for row in due}, Book(job_id, state.team_id, now)
         with dialect.together(cursor) as writer:
-            _hold(dialect, writer, job_id, kept, {r[0] for r in due}, token, worker, now)
-            apply_delta(dialect, writer, state, delta, now)
+            _move_on(dialect, writer, job_id, kept, came)
+            if called:
+                _hold(dialect, writer, job_id, called, token, worker, now)
+            take_results(dialect, writer, state, kept, came, delta, book, now)
+            if delta.succeeded:
+                book.write(dialect, writer)
+            apply_delta(
+                dialect, writer, state, delta, now, batch=Batch() if delta.succeeded else None
+            )
             if state.status is JobStatus.QUEUED:
                 tell_started(job_id, worker)
             # A job that was paused before its first claim is running, but starts only now.
             writer.execute(
-                "UPDATE jobs_job SET status = 'running', started_at = COALESCE(started_at, %s), "
+                "UPDATE jobs_job SET status = CASE WHEN status = 'queued' THEN 'running' "
+                "ELSE status END, started_at = COALESCE(started_at, %s), "
                 "status_at = CASE WHEN status = 'queued' THEN %s ELSE status_at END "
                 "WHERE id = %s AND (status = 'queued' OR started_at IS NULL)",
                 [dialect.time(now), dialect.time(now), job_id],
             )
-        return kept
+        return called, len(kept) - len(called)
 
 
 def _due(
@@ -225,24 +263,10 @@ def _within_budget(state: JobState, claimed: list[Claimed]) -> list[Claimed]:
     return kept
 
 
-def _hold(
-    dialect: Dialect,
-    cursor: Writer,
-    job_id: int,
-    kept: list[Claimed],
-    due: set[int],
-    token: str,
-    worker: str,
-    now: datetime,
+def _move_on(
+    dialect: Dialect, cursor: Writer, job_id: int, kept: list[Claimed], due: set[int]
 ) -> None:
-    dialect.update_rows(
-        cursor,
-        "jobs_record",
-        [("job_id", "bigint"), ("n", "int")],
-        [("reserved", "bigint"), ("lease", "text")],
-        [(record.reserved, token, job_id, record.n) for record in kept],
-        assignments=("status = 1", "calls = calls + 1"),
-    )
+    """No claim meets these again, by their due time or by the cursor."""
     taken = [record.n for record in kept if record.n in due]
     if taken:
         condition, parameters = dialect.in_list("n", taken)
@@ -253,6 +277,25 @@ def _hold(
     ahead = [record.n for record in kept if record.n not in due]
     if ahead:
         cursor.execute("UPDATE jobs_job SET cursor = %s WHERE id = %s", [max(ahead), job_id])
+
+
+def _hold(
+    dialect: Dialect,
+    cursor: Writer,
+    job_id: int,
+    called: list[Claimed],
+    token: str,
+    worker: str,
+    now: datetime,
+) -> None:
+    dialect.update_rows(
+        cursor,
+        "jobs_record",
+        [("job_id", "bigint"), ("n", "int")],
+        [("reserved", "bigint"), ("lease", "text")],
+        [(record.reserved, token, job_id, record.n) for record in called],
+        assignments=("status = 1", "calls = calls + 1"),
+    )
     cursor.execute(
         "INSERT INTO jobs_lease (token, job_id, worker, until, day, records) "
         "VALUES (%s, %s, %s, %s, %s, %s)",
@@ -262,6 +305,6 @@ def _hold(
             worker,
             dialect.time(now + LEASE),
             day_of(now).isoformat(),
-            orjson.dumps([record.n for record in kept]).decode(),
+            orjson.dumps([record.n for record in called]).decode(),
         ],
     )

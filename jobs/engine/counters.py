@@ -20,7 +20,7 @@ from jobs.engine.breakers import (
     spends_too_fast,
 )
 from jobs.engine.decide import failure_rate_exceeded, finished_status
-from jobs.engine.dialect import Dialect, Writer
+from jobs.engine.dialect import Dialect, Writer, read_time
 from jobs.engine.telling import tell_status
 from jobs.models import Due, Job, JobStatus, Replay, StatusReason
 from jobs.money import usd_string
@@ -49,6 +49,9 @@ class JobDelta:
     estimated_attempts: int = 0
     estimated_cost: int = 0
     reserved: int = 0
+    borrows: int = 0
+    shared: int = 0
+    reused: int = 0
 
 
 _COLUMNS = [field.name for field in fields(JobDelta)]
@@ -77,6 +80,11 @@ class JobState:
     max_attempts: int
     max_cost_per_minute: int | None
     pilot_rows: int  # 0: no pilot, or over
+    template_version_id: int
+    connection_id: int
+    model: str
+    borrows: int
+    scan_until: datetime | None  # claims wait until then
     watch: Watch
 
 
@@ -84,7 +92,8 @@ _STATE_SQL = (
     "SELECT id, status, team_id, dataset_id, budget, cost + in_doubt_cost + reserved, pending, "
     "running, succeeded, failed, cancelled, excused_succeeded, excused_failed, "
     "tolerated_failure_rate, status_reason, cursor, max_attempts, max_cost_per_minute, "
-    "pilot_rows, watch FROM jobs_job WHERE id = %s"
+    "pilot_rows, template_version_id, connection_id, model, borrows, "
+    "CASE WHEN scan = 'first' THEN scan_until END, watch FROM jobs_job WHERE id = %s"
 )
 
 
@@ -95,7 +104,7 @@ def lock_job(dialect: Dialect, cursor: CursorWrapper, job_id: int) -> JobState |
     if row is None:
         return None
     watch = orjson.loads(row[-1]) if isinstance(row[-1], str) else row[-1]
-    rest = (*row[2:-1], Watch.load(watch))
+    rest = (*row[2:-2], read_time(row[-2]), Watch.load(watch))
     return JobState(row[0], JobStatus(row[1]), *rest)
 
 

@@ -7,7 +7,7 @@ twice that with `json_each`).
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
@@ -182,3 +182,11 @@ class SqliteDialect(Dialect):
 
 def dialect_of(connection: BaseDatabaseWrapper) -> Dialect:
     return (PostgresDialect if connection.vendor == "postgresql" else SqliteDialect)(connection)
+
+
+def read_time(value: Any) -> datetime | None:
+    """A time read by a plain cursor: SQLite keeps it in UTC without saying so."""
+    if value is None:
+        return None
+    at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -187,10 +187,10 @@ def _same_sums(ledger: Sums, rollups: Sums, job_at: int | None) -> Iterator[Diff
 
 
 def ledger_of_records(dialect: Dialect, cursor: CursorWrapper, jobs: Jobs) -> Iterator[Difference]:
-    """Of each record: one accepted attempt if it has a result and none else, of the replay that the
-    result is said to come from, its cost, its calls."""
+    """Of each record: one accepted attempt if it has a result of its own and none else, of the replay
+    that the result is said to come from, its cost, its calls."""
     where, parameters = jobs_in(dialect, jobs)
-    has_result = "CASE WHEN r.output IS NULL THEN 0 ELSE 1 END"
+    has_result = "CASE WHEN r.output IS NULL OR r.source_job_id IS NOT NULL THEN 0 ELSE 1 END"
     came_from = f"{has_result} * COALESCE(r.kept_from, r.replay_id, 0)"
     cost = "COALESCE(a.cost, 0) + COALESCE(c.cost, 0)"
     cursor.execute(

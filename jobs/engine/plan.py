@@ -13,6 +13,7 @@ from jobs.costs.pricing import Tariff, resolve_price
 from jobs.engine.decide import REPAIRABLE, Decision, decide
 from jobs.engine.limits import Limits
 from jobs.engine.records import AttemptLine, Claimed, Settlement
+from jobs.engine.request_keys import Hash, constant_part, with_messages
 from jobs.failures import FailureClass
 from jobs.models import (
     Attempt,
@@ -76,13 +77,21 @@ class Plan:
     connection_id: int
     tariff: Tariff | None  # None: nobody knows the price
     keep_answers: KeepAnswers
+    request_hash: Hash  # of what is the same in all its requests
     made_at: float
     # What is known of its calls before the first: see jobs.engine.answers.
     answers: list[tuple[float, int | None]] = field(default_factory=list)
 
     # --- before the call --------------------------------------------------------------------
     def prepare(self, record: Claimed) -> None:
-        """Render the row and reserve the highest cost of the call. Runs inside the claim."""
+        """Render the row and reserve the highest cost of the call. Runs inside the claim. No call
+        is made where another's result is taken, if it passes here as well, or waited for."""
+        if record.offer is not None:
+            if self.check.check(record.offer.output, record.values).failure is None:
+                return
+            record.offer = None
+        if record.waits:
+            return
         try:
             rendered = self.prompt.render(record.values)
         except RenderFault as fault:
@@ -232,6 +241,7 @@ class Plan:
             cost=cost,
             charged=outcome.charged is not False,
             rates=rates,
+            request_key=self._request_key(record),
         )
 
     def _waste(
@@ -242,6 +252,12 @@ class Plan:
             return Waste.FAILED
         shown = failure in REPAIRABLE and text and self.keep_answers is not KeepAnswers.NONE
         return Waste.REPAIRED if shown and record.tries < self.max_repairs else Waste.RETRIED
+
+    def _request_key(self, record: Claimed) -> str | None:
+        """None for a repair, which shows the model an answer of its own as well."""
+        if record.repair is not None:
+            return None
+        return with_messages(self.request_hash, record.system, record.user).hexdigest()
 
     def _purpose(self, record: Claimed) -> Purpose:
         if record.probe:
@@ -299,12 +315,13 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
     timeout = float(parameters.pop("timeout", None) or DEFAULT_TIMEOUT_S)
     parameters.setdefault("max_tokens", max_tokens)
     price = resolve_price(connection=connection, model=model, at=now)
+    endpoint = _endpoint(connection)
     return Plan(
         job_id=job_id,
         replay_id=replay_id,
         team_id=job.team_id,
         lane=(connection.pk, model),
-        endpoint=_endpoint(connection),
+        endpoint=endpoint,
         limits=Limits(
             connection.rpm, connection.input_tpm, connection.output_tpm, connection.max_in_flight
         ),
@@ -324,6 +341,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         connection_id=connection.pk,
         tariff=Tariff(price) if price is not None else None,
         keep_answers=KeepAnswers(job.team.keep_answers),
+        request_hash=constant_part(endpoint, model, schema, parameters),
         made_at=monotonic,
     )
 

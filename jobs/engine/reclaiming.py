@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 from jobs.costs.pricing import Tariff, resolve_price
 from jobs.engine.book import Book, count_attempt, day_of
+from jobs.engine.borrowing import wake
 from jobs.engine.breakers import Batch
 from jobs.engine.claiming import LEASE
 from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job, unlocked_jobs
@@ -239,6 +240,9 @@ def _take_back(
                 count_attempt(delta, settlement.attempt)
                 book.add(settlement, settlement.attempt)
             book.write(dialect, cursor)
+        if state.borrows:
+            left = {n for _, n, *_ in due}
+            wake(dialect, cursor, job_id, [one.n for one in held if one.n not in left], now)
         batch.calls = len(settlements)
         apply_delta(dialect, cursor, state, delta, now, batch=batch)
         return len(held)

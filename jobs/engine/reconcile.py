@@ -32,6 +32,7 @@ from jobs.engine.reclaiming import begin_leases_anew, reclaim_expired
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.stalls import mend_stalls
 from jobs.engine.store import Store
+from jobs.engine.twins import forget_hints, look_again
 from jobs.models import (
     Dataset,
     DatasetStatus,
@@ -128,6 +129,7 @@ def _do_duties(store: Store) -> bool:
     for duty in (
         _cancel,
         _apply_replays,
+        look_again,
         _close,
         _put_back_due,
         _resume_ingests,
@@ -137,6 +139,7 @@ def _do_duties(store: Store) -> bool:
         mend_stalls,
         _check_books,
         _tell,
+        forget_hints,
         _prune,
     ):
         try:

@@ -14,6 +14,17 @@ from jobs.providers.types import Usage
 UNSTORABLE = "The database refused to store what came back; it is not kept."
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A result that answers a record's request, and what the call for it cost."""
+
+    job_id: int
+    n: int
+    output: str
+    model: str
+    cost: int
+
+
 @dataclass(slots=True)
 class Claimed:
     """A record held under a lease, with what is needed to ask. Not yet sent."""
@@ -31,6 +42,11 @@ class Claimed:
     day: date  # of the claim (UTC): what it costs is booked on it
     values: dict[str, Any]
     repair: tuple[str, str] | None = None
+    # Of another record (jobs.engine.borrowing): whose result it may take (n; 0: of another job), that
+    # result, or that it waits for one.
+    hinted: int | None = None
+    offer: Offer | None = None
+    waits: bool = False
     # Filled in when the claim is made ready (jobs.engine.plan).
     system: str = ""
     user: str = ""
@@ -135,6 +151,7 @@ class AttemptLine:
     charged: bool  # the provider bills it, or may (in doubt)
     rates: Rates | None = None  # what it was valued with; None where it was not, or is in doubt
     waste: Waste | None = None  # why what it cost brought no result that counts
+    request_key: str | None = None  # None: nobody can take its answer for that of another request
     request: str | None = None
     answer: str | None = None
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from jobs.engine.book import Book, as_day, count_attempt, in_doubt
+from jobs.engine.borrowing import wake
 from jobs.engine.breakers import TROUBLE, Batch, Watch
 from jobs.engine.correcting import book_corrections, late_correction, superseded_corrections
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
@@ -81,6 +82,9 @@ def settle(
             if leases_done:
                 condition, parameters = dialect.in_list("token", list(leases_done))
                 writer.execute(f"DELETE FROM jobs_lease WHERE {condition}", parameters)
+            if state.borrows:
+                ended = (RecordStatus.SUCCEEDED, RecordStatus.FAILED)
+                wake(dialect, writer, job_id, [s.n for s in current if s.status in ended], now)
             book.write(dialect, writer)
             return apply_delta(
                 dialect, writer, state, delta, now, pause=pause, detail=detail, batch=batch

@@ -17,7 +17,7 @@ from jobs.engine import claiming, reclaiming, settling
 from jobs.engine.claiming import LEASE, Prepare
 from jobs.engine.clock import Clock, DatabaseClock
 from jobs.engine.counters import JobDelta, apply_delta, lock_job, unlocked_jobs
-from jobs.engine.dialect import dialect_of
+from jobs.engine.dialect import dialect_of, read_time
 from jobs.engine.limits import Ask, Limits, Permits, SharedState, take
 from jobs.engine.records import Claimed, JobHead, Settlement
 from jobs.models import JobStatus, StatusReason, Worker
@@ -188,7 +188,7 @@ class Store:
                 lane,
             )
             row_id, raw, until = cursor.fetchone()
-            cooldown = _aware(until)
+            cooldown = read_time(until)
             state = SharedState.load(orjson.loads(raw) if isinstance(raw, str) else raw)
             permits = take(
                 state,
@@ -222,11 +222,3 @@ class Store:
             "ON CONFLICT (connection_id, model) DO NOTHING",
             lane,
         )
-
-
-def _aware(value: Any) -> datetime | None:
-    """A time read by a plain cursor: SQLite keeps it in UTC without saying so."""
-    if value is None:
-        return None
-    at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -21,6 +21,7 @@ from jobs.engine.replaying import replay_chunk
 from jobs.engine.retention import forget_bodies
 from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
+from jobs.engine.twins import look
 from jobs.engine.workers import register_worker
 from jobs.providers.transport_kinds import make_transport
 
@@ -103,6 +104,15 @@ def expand(job_id: int) -> None:
     store = Store()
     while not queue.stopping.is_set() and expand_chunk(store.dialect, job_id):
         pass
+
+
+@queue.task
+def look_for_twins(job_id: int) -> None:
+    """Look for rows of a job that need no call of their own."""
+    store = Store()
+    store.sync_clock()
+    look(store, job_id)
+    queue.ring()
 
 
 @queue.task

@@ -23,6 +23,7 @@ from jobs.engine.ledger_checks import (
     ledger_of_jobs,
     ledger_of_records,
 )
+from jobs.engine.taken_checks import taken_results
 from jobs.models import JobStatus, RecordStatus
 
 # Jobs looked at together; fewer where they are large.
@@ -34,7 +35,7 @@ _JOB_COLUMNS = (
     "id", "team_id", "status", "total", "expanded", *_COUNTED, "reserved", "attempts",
     "input_tokens", "cached_input_tokens", "output_tokens", "cost", "wasted_cost", "in_doubt_cost",
     "in_doubt_attempts", "unpriced_attempts", "estimated_attempts", "estimated_cost", "cursor",
-    "finished_at",
+    "finished_at", "shared", "reused", "borrows",
 )  # fmt: skip
 
 
@@ -79,7 +80,9 @@ def verify(job_ids: Sequence[int] | None = None) -> Verified:
             seen.jobs += len(jobs)
             seen.records += sum(job["expanded"] for job in jobs.values())
             seen.attempts += sum(job["attempts"] for job in jobs.values())
-            for check in (_records, _ends, _leases, _due, ledger_of_jobs, ledger_of_records):
+            for check in (
+                *(_records, _ends, _leases, _due, ledger_of_jobs, ledger_of_records, taken_results),
+            ):
                 seen.difference = next(check(dialect, cursor, jobs), None)
                 if seen.difference is not None:
                     return seen
@@ -136,6 +139,7 @@ def _records(dialect: Dialect, cursor: CursorWrapper, jobs: Jobs) -> Iterator[Di
         "results of open records that no replay keeps": "status IN (0, 1) "
         "AND output IS NOT NULL AND kept_from IS NULL",
         "former results that are gone": "kept_from IS NOT NULL AND output IS NULL",
+        "sources of results that are not there": "source_job_id IS NOT NULL AND output IS NULL",
     }
     sums = [
         "COUNT(*)",

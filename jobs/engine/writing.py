@@ -59,6 +59,7 @@ _ATTEMPT_COLUMNS = [
     ("rates", "text"),
     ("cost", "bigint"),
     ("waste", "text"),
+    ("request_key", "uuid"),
     ("request", "text"),
     ("answer", "text"),
 ]
@@ -102,7 +103,8 @@ def write_records(
     if replaced:
         condition, parameters = dialect.in_list("n", replaced)
         cursor.execute(
-            f"UPDATE jobs_record SET kept_from = NULL WHERE job_id = %s AND {condition}",
+            "UPDATE jobs_record SET kept_from = NULL, source_job_id = NULL, source_n = NULL "
+            f"WHERE job_id = %s AND {condition}",
             [job_id, *parameters],
         )
 
@@ -192,7 +194,8 @@ def _attempt_row(dialect: Dialect, worker: str, s: Settlement) -> tuple[Any, ...
         a.provider_request_id, a.failure_class, a.message, a.retry_after_ms, u.input_tokens,
         u.cached_input_tokens, u.cache_write_tokens, u.cache_write_1h_tokens, u.output_tokens,
         u.reasoning_tokens, u.estimated, u.raw, a.price_id, a.rates.text if a.rates else "",
-        a.cost, a.waste.value if a.waste else "", a.request, a.answer,
+        a.cost, a.waste.value if a.waste else "",
+        a.request_key, a.request, a.answer,
     )  # fmt: skip
 
 

@@ -423,6 +423,21 @@ class Migration(migrations.Migration):
                 ("max_cost_per_minute", models.BigIntegerField(null=True)),
                 ("share_duplicates", models.BooleanField(db_default=True, default=True)),
                 ("reuse", models.BooleanField(db_default=False, default=False)),
+                (
+                    "scan",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", ""),
+                            ("first", "Claims wait for it"),
+                            ("beside", "Claims go on beside it"),
+                        ],
+                        db_default="",
+                        max_length=6,
+                    ),
+                ),
+                ("scan_until", models.DateTimeField(null=True)),
+                ("borrows", models.IntegerField(db_default=0, default=0)),
                 ("pilot_rows", models.PositiveIntegerField(db_default=0, default=0)),
                 ("estimate", models.JSONField(default=dict)),
                 (
@@ -1551,6 +1566,7 @@ class Migration(migrations.Migration):
                             ("returned", "Given back by a worker"),
                             ("replay", "To be replayed"),
                             ("pilot", "Goes first, as part of the pilot"),
+                            ("twin", "Waiting for the answer to another row with the same request"),
                         ],
                         max_length=10,
                     ),
@@ -1568,6 +1584,43 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [models.Index(fields=["job", "not_before"], name="due_when")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Borrowed",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "job_id", "n", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("n", models.IntegerField()),
+                ("from_n", models.IntegerField()),
+                ("from_number", models.IntegerField(null=True)),
+                (
+                    "from_job",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="jobs.job",
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="jobs.job",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["job", "from_n"], name="borrowed_from")],
             },
         ),
         migrations.CreateModel(

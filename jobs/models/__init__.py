@@ -14,6 +14,7 @@ from jobs.models.datasets import BadRows, Dataset, DatasetRow, DatasetStatus
 from jobs.models.jobs import (
     Attempt,
     AttemptOutcome,
+    Borrowed,
     Due,
     DueReason,
     Job,
@@ -24,6 +25,7 @@ from jobs.models.jobs import (
     RecordStatus,
     Replay,
     RowEdit,
+    Scan,
     StatusReason,
     Waste,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "AttemptOutcome",
     "AuditEvent",
     "BadRows",
+    "Borrowed",
     "Budget",
     "Channel",
     "ClosedMonth",
@@ -92,6 +95,7 @@ __all__ = [
     "Replay",
     "Role",
     "RowEdit",
+    "Scan",
     "StatusReason",
     "Team",
     "TemplateKind",

@@ -33,6 +33,11 @@ class JobStatus(models.TextChoices):
         return self in (JobStatus.QUEUED, JobStatus.RUNNING)
 
     @property
+    def takes_rows(self) -> bool:
+        """Rows that nobody has called for yet may still be."""
+        return not self.is_terminal and self is not JobStatus.CANCELLING
+
+    @property
     def actions(self) -> tuple[str, ...]:
         """What a person may do now; list, page, API and service all read it here."""
         return _ACTIONS[self]
@@ -86,6 +91,14 @@ class RecordStatus(models.IntegerChoices):
     CANCELLED = 4, "cancelled"
 
 
+class Scan(models.TextChoices):
+    """Whether rows that need no call of their own are still being looked for."""
+
+    NONE = "", ""
+    FIRST = "first", "Claims wait for it"
+    BESIDE = "beside", "Claims go on beside it"
+
+
 class Job(models.Model):
     """Dataset x template version x connection x model x parameters, with its limits and counters.
 
@@ -118,6 +131,11 @@ class Job(models.Model):
     share_duplicates = models.BooleanField(default=True, db_default=True)
     # Rows that an earlier job of the team has asked just so may take its result.
     reuse = models.BooleanField(default=False, db_default=False)
+    # What is looked for before rows may take results, and until when whoever looks has said so:
+    # see jobs.engine.twins. `borrows` counts the rows of `Borrowed`.
+    scan = models.CharField(max_length=6, blank=True, choices=Scan, db_default="")
+    scan_until = models.DateTimeField(null=True)
+    borrows = models.IntegerField(default=0, db_default=0)
     # While it is not 0: so many rows go first, and then the job pauses for a person to look at them.
     pilot_rows = models.PositiveIntegerField(default=0, db_default=0)
     estimate = models.JSONField(default=dict)  # of what it costs: see jobs.costs.estimate
@@ -247,6 +265,7 @@ class DueReason(models.TextChoices):
     RETURNED = "returned", "Given back by a worker"
     REPLAY = "replay", "To be replayed"
     PILOT = "pilot", "Goes first, as part of the pilot"
+    TWIN = "twin", "Waiting for the answer to another row with the same request"
 
 
 class Due(models.Model):
@@ -267,6 +286,27 @@ class Due(models.Model):
 
     def __str__(self) -> str:
         return f"record {self.n} from {self.not_before}"
+
+
+class Borrowed(models.Model):
+    """A record that need not be called for, if the result of another one is there when its turn comes:
+    that of a row of the same job with the same request, or (`from_number`) the answer to an attempt of
+    an earlier job. A hint that is used up with the record's first claim; what came of it stands in the
+    record (`Record.source_job`).
+    """
+
+    pk = models.CompositePrimaryKey("job_id", "n")
+    job = loose_key("jobs.Job")
+    n = models.IntegerField()
+    from_job = loose_key("jobs.Job")
+    from_n = models.IntegerField()
+    from_number = models.IntegerField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "from_n"], name="borrowed_from")]
+
+    def __str__(self) -> str:
+        return f"record {self.n} from {self.from_n}"
 
 
 class Lease(models.Model):

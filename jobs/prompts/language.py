@@ -46,6 +46,19 @@ def asked_about(text: str) -> set[str]:
     return set(_OPTIONAL.findall(text))
 
 
+def takes_row(text: str) -> bool:
+    """Whether the text does with `row` anything but ask for a column by row["…"]."""
+    for tag in TAG.finditer(text):
+        body = tag.group("expr") if tag.group("expr") is not None else tag.group("stmt")
+        found = list(TOKEN.finditer(body or ""))
+        tokens = [(str(one.lastgroup), one.group(str(one.lastgroup))) for one in found]
+        for at, token in enumerate(tokens):
+            opened, name = (*tokens[at + 1 : at + 3], ("", ""), ("", ""))[:2]
+            if token == ("name", "row") and not (opened == ("op", "[") and name[0] == "string"):
+                return True
+    return False
+
+
 def check(text: str, part: Part) -> tuple[set[str], bool]:
     """The columns named as row["…"], and whether there is a loop. Raises TemplateFault."""
     columns: set[str] = set()

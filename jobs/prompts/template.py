@@ -15,6 +15,7 @@ import minijinja
 from jobs.prompts import language, values
 from jobs.prompts.faults import Part, RenderFault, TemplateFault
 from jobs.prompts.numbers import compared_as_numbers
+from jobs.written import as_json
 
 __all__ = ["PromptText", "RenderFault", "Rendered", "TemplateFault"]
 
@@ -40,12 +41,15 @@ class PromptText:
         variables: frozenset[str],
         optional: frozenset[str],
         loops: bool,
+        whole_row: bool,
     ) -> None:
         self._environment = environment
         self._loops = loops
+        self._whole_row = whole_row
         self.variables = variables
         # Names that the text itself asks about: a row may lack them.
         self.optional = optional
+        self._names = sorted(variables)
 
     @classmethod
     def compile(cls, system: str, user: str) -> "PromptText":
@@ -70,7 +74,20 @@ class PromptText:
             variables |= by_name | (names - {"row", "loop"})
             loops = loops or has_loops
         optional = language.asked_about(system) | language.asked_about(user)
-        return cls(environment, frozenset(variables), frozenset(optional & variables), loops)
+        return cls(
+            environment,
+            frozenset(variables),
+            frozenset(optional & variables),
+            loops,
+            language.takes_row(system) or language.takes_row(user),
+        )
+
+    def taken_from(self, row: Mapping[str, Any]) -> bytes:
+        """Of a row all that the messages can depend on, as JSON; also what it lacks. Two rows of which
+        this is the same are rendered the same."""
+        if self._whole_row:
+            return as_json(row)
+        return as_json({name: row[name] for name in self._names if name in row})
 
     def render(self, row: Mapping[str, Any]) -> Rendered:
         """The messages for one row. Raises RenderFault; a null renders as nothing."""

@@ -98,7 +98,6 @@ def test_it_draws_the_same_sample_for_the_same_seed(
         ({"mode": "deadline"}, ("mode",)),
         ({"mode": "soon"}, ("mode",)),
         ({"deadline": "2030-01-01T00:00:00Z"}, ("deadline",)),
-        ({"reuse": True}, ("reuse",)),
         ({"model": ""}, ("model",)),
         ({"model": None}, ("model",)),
         ({"parameters": {"max_tokens": 0}}, ("parameters", "max_tokens")),

@@ -67,8 +67,9 @@ class Checks:
     def _check_records(self) -> None:
         records = Record.objects.filter(job_id__in=self.world.jobs).order_by("job_id", "n")
         held, accepted = set(), set()
-        for job_id, n, status, calls, output, kept_from, generation in records.values_list(
-            "job_id", "n", "status", "calls", "output", "kept_from", "generation"
+        for job_id, n, status, calls, output, kept_from, generation, source in records.values_list(
+            *("job_id", "n", "status", "calls", "output", "kept_from", "generation"),
+            "source_job_id",
         ):
             if status == RecordStatus.RUNNING:
                 held.add((job_id, n, calls))
@@ -82,7 +83,9 @@ class Checks:
             if output is not None and known != output:
                 self.results[(job_id, n)] = (output, generation)
                 self.world.reached["result replaced"] += known is not None
-            if output is not None:
+            if output is not None and source is not None:
+                self.world.reached["result taken"] += known is None
+            elif output is not None:
                 accepted.add((job_id, n, json.loads(output)["score"]))
                 told = {RecordStatus.SUCCEEDED: "kept", RecordStatus.RUNNING: "stands meanwhile"}
                 if kept_from is not None and status in told:

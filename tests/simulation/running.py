@@ -13,12 +13,15 @@ from tests.simulation.world import World
 CHUNKS = {
     "jobs.engine.expanding.EXPAND_CHUNK": 6,
     "jobs.engine.replaying.REPLAY_CHUNK": 2,
+    "jobs.engine.twins.WRITE_AT_ONCE": 3,
+    "jobs.engine.borrowing.WAKE_AT_ONCE": 2,
 }
 # All that a history writes, those that point at others first.
 TABLES = (
-    "jobs_attempt", "jobs_record", "jobs_due", "jobs_lease", "jobs_costrollup", "jobs_throughput",
-    "jobs_limitstate", "jobs_worker", "jobs_errand", "jobs_rowedit", "jobs_replay", "jobs_job",
-    "jobs_datasetrow", "jobs_dataset", "jobs_price", "jobs_connection", "jobs_templateversion",
+    "jobs_attempt", "jobs_record", "jobs_due", "jobs_borrowed", "jobs_lease", "jobs_costrollup",
+    "jobs_throughput", "jobs_limitstate", "jobs_worker", "jobs_errand", "jobs_rowedit", "jobs_replay",
+    "jobs_job", "jobs_datasetrow", "jobs_dataset", "jobs_price", "jobs_connection",
+    "jobs_templateversion",
     "jobs_prompttemplate", "jobs_auditevent", "jobs_noticecopy", "jobs_delivery", "jobs_notice",
     "jobs_membership", "jobs_team", "auth_user",
     "django_q_ormq",

@@ -22,9 +22,10 @@ from jobs.engine.reconcile import sweep_if_due
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
+from jobs.engine.twins import SAYS_SO, look
 from jobs.engine.workers import register_worker
 from jobs.errors import Conflict
-from jobs.models import Errand, Job, JobStatus, Lease, Membership, Role, Worker
+from jobs.models import Errand, Job, JobStatus, Lease, Membership, Role, Scan, Worker
 from jobs.teams.access import Actor
 from tests.engine.build import make_job
 from tests.simulation.checks import Checks, Violation
@@ -155,9 +156,10 @@ class World:
 
     def _launch(self) -> None:
         rng, tag = self.rng, len(self.jobs)
+        alike = self.rng.choice((3, 9, 99))  # rows whose numbers differ by it ask the same
         job = make_job(
             [
-                {"text": f"job {tag} row {n}"}
+                {"text": f"job {tag} row {n % alike}"}
                 for n in range(1, rng.randint(4, rng.choice((20, 45))))
             ],
             limits=rng.choice(({}, {}, {"rpm": 600}, {"max_in_flight": 3})),
@@ -171,9 +173,17 @@ class World:
         self.actors[job.pk] = Actor(user, job.team, Role.ADMIN, False, "session")
         self.jobs.append(job.pk)
         Job.objects.filter(pk=job.pk).update(created_at=self.timeline.now())
+        self._look_for_twins(job)
         queue.ring()
         queue.enqueue("jobs.engine.tasks.expand", job.pk)
         self.checks.after_step()
+
+    def _look_for_twins(self, job: Job) -> None:
+        scan = self.rng.choice((Scan.NONE, Scan.FIRST, Scan.BESIDE))
+        if scan is not Scan.NONE:
+            until = self.timeline.now() + SAYS_SO
+            Job.objects.filter(pk=job.pk).update(scan=scan, scan_until=until)
+            queue.enqueue("jobs.engine.tasks.look_for_twins", job.pk)
 
     def _repeat(self, every: float, act: Callable[[], None]) -> None:
         act()
@@ -291,12 +301,13 @@ class World:
             "expand": partial(expand_chunk, dialect, key),
             "cancel": partial(_at, now, cancel_chunk, dialect, key),
             "apply_replay": partial(_at, now, replay_chunk, dialect, key),
+            "look_for_twins": partial(look, self.store, key),
         }[name]
 
         def told(more: Any, error: Any) -> None:
             if error is None and more:
                 self.perform(process, chunk, told)
-            elif error is None and name == "apply_replay":
+            elif error is None and name in ("apply_replay", "look_for_twins"):
                 queue.ring()
 
         process.later(self.rng.random(), partial(self.perform, process, chunk, told))
