@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import bulk, estimate, scale, throughput
+from bench import bulk, costs, estimate, scale, throughput
 from bench.figures import Figure, table
 from bench.installation import ROOT
 
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[int, float], list[Figure]]] = {
     "launch": bulk.launch,
     "export": bulk.export,
     "pages": bulk.pages,
+    "costs": costs.pages,
     "scale": scale.life_of_a_record,
     "estimate": estimate.estimate,
 }

@@ -10,7 +10,6 @@ from pydantic import BeforeValidator
 from jobs.api.actor import actor_for
 from jobs.api.answers import CostsOut
 from jobs.api.payloads import one_of
-from jobs.costs.grouping import Days, Scope
 from jobs.costs.selectors import GROUPS, cost_table, tag_names
 from jobs.costs.sums import CAUSES, CostSums
 from jobs.errors import Invalid
@@ -61,7 +60,7 @@ def costs(
         raise Invalid.field("from", "Must not lie behind “to”")
     team_ids = (actor.team.pk,)
     if group_by == "tag" and not tag:
-        tag = next(iter(tag_names(Scope(team_ids), Days(first, last))), "")
+        tag = next(iter(tag_names(team_ids)), "")
     table = cost_table(team_ids=team_ids, group_by=group_by, date_from=first, date_to=last, tag=tag)
     rows = [{"key": row.key, "label": row.label, **_sums(row)} for row in table.rows]
     return {"rows": rows, "total": _sums(table.total), "day_from": str(first), "day_to": str(last)}

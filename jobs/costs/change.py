@@ -136,6 +136,14 @@ class Kinds:
 
     before: dict[Kind, Work]
     after: dict[Kind, Work]
+    unpriced_before: int  # calls of unknown price
+
+    @property
+    def each_before(self) -> int | None:
+        """What a result cost before; None where that is not known."""
+        results = sum(work.results for work in self.before.values())
+        cost = sum(work.cost for work in self.before.values())
+        return cost // results if results and not self.unpriced_before else None
 
     @property
     def change(self) -> Change:
@@ -154,16 +162,19 @@ class Kinds:
 
 _SUMS = (
     "accepted", "shared", "reused", "input_tokens", "output_tokens", "cost", "wasted_cost",
+    "unpriced_calls",
 )  # fmt: skip
 
 
 def kinds_of(scope: Scope, before: Days, after: Days) -> Kinds:
-    return Kinds(_kinds(scope, before), _kinds(scope, after))
+    was, unpriced = _kinds(scope, before)
+    return Kinds(was, _kinds(scope, after)[0], unpriced)
 
 
-def _kinds(scope: Scope, days: Days) -> dict[Kind, Work]:
+def _kinds(scope: Scope, days: Days) -> tuple[dict[Kind, Work], int]:
     found, _ = group_sums(scope, days, ["template", "model", "connection"], _SUMS)
-    return {tuple(row[:3]): _work(row[3:]) for row in found}
+    works = {tuple(row[:3]): _work(row[3:-1]) for row in found}
+    return works, sum(int(row[-1]) for row in found)
 
 
 def _work(values: Iterable[Any]) -> Work:

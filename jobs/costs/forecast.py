@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
 
-HISTORY = 120  # days
+HISTORY = 70  # days: four stretches of a whole month, a week apart
 LEAST_DAYS = 14
 LEAST_STRETCHES = 4
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from jobs.costs.grouping import Days, Scope, group_sums
 from jobs.costs.selectors import group_names
@@ -47,18 +47,14 @@ def _dearest(scope: Scope, day: date) -> tuple[str, str, int] | None:
     return (*group_names("job", [key])[key], int(cost))
 
 
-def jobs_out_of_line(team_ids: Sequence[int], days: Days) -> list[OddJob]:
-    """Of the dearest jobs launched in these days those that cost far more than the ones of their name
+def jobs_out_of_line(scope: Scope, days: Days) -> list[OddJob]:
+    """Of the jobs that these days' money went to those that cost far more than the ones of their name
     did before, the dearest first. A job of a name of its own is never odd."""
+    dearest, _ = group_sums(scope, days, ["job"], ["cost"], limit=JOBS)
     jobs = list(
-        Job.objects.filter(
-            team_id__in=team_ids,
-            created_at__date__gte=days.first,
-            created_at__date__lte=days.last,
-            cost__gt=0,
-        )
-        .select_related("team")
-        .order_by("-cost")[:JOBS]
+        Job.objects.filter(pk__in=[key for key, cost in dearest if key and cost > 0])
+        .order_by("-cost")
+        .only("public_id", "team_id", "name", "created_at", "cost")
     )
     if not jobs:
         return []
@@ -68,7 +64,7 @@ def jobs_out_of_line(team_ids: Sequence[int], days: Days) -> list[OddJob]:
         Job.objects.filter(
             team_id__in={job.team_id for job in jobs},
             name__in={job.name for job in jobs},
-            created_at__date__gte=since,
+            created_at__gte=datetime.combine(since, time.min, tzinfo=UTC),
         )
         .order_by("-pk")
         .values_list("team_id", "name", "pk", "created_at", "cost")[:HISTORY]

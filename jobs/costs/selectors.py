@@ -27,6 +27,7 @@ _NAMED: dict[str, tuple[Any, ...]] = {
     BY_PERSON: (User, "username", "username"),
 }
 _CHUNK = 5_000  # of names asked for at once; a database takes some ten thousand parameters
+_NEWEST = 1_000  # jobs whose tags tell which names are in use
 # Of the names of tags in use, what a page offers.
 MOST_TAGS = 50
 
@@ -100,18 +101,20 @@ def version_names(template: str, name: str, number: int) -> tuple[str, str]:
     return f"{template}@{number}", f"{name} v{number}"
 
 
-def tag_names(scope: Scope, days: Days) -> list[str]:
-    """Names of the tags on the jobs that these days' calls were made for, the commonest first."""
-    marks = ", ".join(["%s"] * len(scope.team_ids))
+def tag_names(team_ids: Sequence[int]) -> list[str]:
+    """Names of the tags on the newest jobs of these teams, the commonest first."""
+    marks = ", ".join(["%s"] * len(team_ids))
     names = {
         "postgresql": "CROSS JOIN LATERAL jsonb_object_keys(j.tags) t(key)",
         "sqlite": "CROSS JOIN json_each(j.tags) t",
     }[database.vendor]
+    newest = (
+        f"SELECT tags FROM jobs_job WHERE team_id IN ({marks}) ORDER BY id DESC LIMIT {_NEWEST:d}"
+    )
     with database.cursor() as cursor:
         cursor.execute(
-            f"SELECT t.key, COUNT(*) FROM jobs_job j {names} WHERE j.id IN (SELECT r.job_id FROM "
-            f"jobs_costrollup r WHERE r.team_id IN ({marks}) AND r.day BETWEEN %s AND %s) "
-            f"GROUP BY t.key ORDER BY COUNT(*) DESC, t.key LIMIT {MOST_TAGS:d}",
-            [*scope.team_ids, days.first.isoformat(), days.last.isoformat()],
+            f"SELECT t.key, COUNT(*) FROM ({newest}) j {names} GROUP BY t.key "
+            f"ORDER BY COUNT(*) DESC, t.key LIMIT {MOST_TAGS:d}",
+            list(team_ids),
         )
         return [name for name, _ in cursor.fetchall()]

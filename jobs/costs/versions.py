@@ -11,8 +11,8 @@ from jobs.costs.grouping import Days, Scope, group_sums
 from jobs.costs.sums import CostSums
 from jobs.models import TemplateVersion
 
-# How far back the version before is looked for.
-DAYS = 120
+# How far before the range the version before is looked for.
+DAYS = 60
 _SUMS = ("accepted", "shared", "reused", "cost", "unpriced_calls")
 
 
@@ -33,9 +33,9 @@ class VersionChange:
 def version_changes(
     scope: Scope, by: str, ids: Sequence[Any], days: Days
 ) -> dict[Any, VersionChange]:
-    """By version, or by template for its newest version with results, over the range's last `DAYS`."""
+    """By version, or by template for its newest version with results: in the range and `DAYS` before."""
     wide = Scope(scope.team_ids, {k: v for k, v in scope.narrow.items() if k != "version"})
-    since = Days(min(days.first, days.last - timedelta(DAYS)), days.last)
+    since = Days(days.first - timedelta(DAYS), days.last)
     each: dict[int, int] = {}
     for key, accepted, shared, reused, cost, unpriced in group_sums(
         wide, since, ["version"], _SUMS

@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from jobs.costs.grouping import Scope, group_sums
-from jobs.costs.sums import SUMMED, CostRow, CostSums, CostTable
+from jobs.costs.grouping import group_sums
+from jobs.costs.sums import CostRow, CostSums, CostTable
 from jobs.costs.versions import VersionChange, version_changes
 from jobs.models import Job
 from jobs.web.cost_choice import NO_JOB, Choice
@@ -78,11 +78,3 @@ def _href(chosen: Choice, row: CostRow, elsewhere: set[Any]) -> str:
     if chosen.by == "person" and row.id == 0:
         return ""
     return f"?{chosen.query(**{'by': 'job', chosen.by: row.key or NO_JOB})}"
-
-
-def total_before(scope: Scope, chosen: Choice) -> CostSums:
-    """All of the period before."""
-    total = CostSums()
-    for _, *values in group_sums(scope, chosen.before, ["team"], SUMMED)[0]:
-        total.add(CostSums.of(values))
-    return total

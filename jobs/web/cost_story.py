@@ -36,6 +36,7 @@ def story(request: PageRequest, chosen: Choice) -> dict[str, Any]:
     kinds = kinds_of(chosen.scope, chosen.before, chosen.days)
     return {
         "change": kinds.change,
+        "each_before": kinds.each_before,
         "movers": _movers(chosen, kinds),
         "before_words": days_text(chosen.before),
         "odd_days": [
@@ -44,9 +45,7 @@ def story(request: PageRequest, chosen: Choice) -> dict[str, Any]:
         ],
         "odd_jobs": [
             _job_words(request, chosen, one)
-            for one in (
-                [] if chosen.narrow else jobs_out_of_line(chosen.scope.team_ids, chosen.days)
-            )
+            for one in (jobs_out_of_line(chosen.scope, chosen.days))
         ],
         "ahead": ahead,
         "month_end": month_days(today)[1],

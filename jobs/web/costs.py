@@ -15,7 +15,7 @@ from jobs.teams.policy import Action
 from jobs.teams.sessions import teams_of
 from jobs.web.cost_choice import GROUPS, MOST_DAYS, Choice, choice_of, days_text, usual_ranges
 from jobs.web.cost_file import costs_file
-from jobs.web.cost_rows import rows_of, share_of, total_before, waste_words
+from jobs.web.cost_rows import rows_of, share_of, waste_words
 from jobs.web.cost_story import budgets_url, story
 from jobs.web.pages import PageRequest, page, tell_ignored
 
@@ -40,14 +40,12 @@ def costs(request: PageRequest) -> HttpResponse:
         chosen = replace(chosen, tag=tags[0])
     table = _table(chosen, MOST_ROWS)
     told = story(request, chosen)
-    before = total_before(chosen.scope, chosen)
     today = timezone.now().date()
     total = table.total
     context = {
         "chosen": chosen,
         "total": total,
-        "before": before,
-        "each_change": _share(total.cost_per_result, before.cost_per_result),
+        "each_change": _share(total.cost_per_result, told["each_before"]),
         "rows": rows_of(chosen, table, request.actor.team.pk),
         "rest": table.rest if table.left_out else None,
         "left_out": table.left_out,
@@ -98,7 +96,7 @@ def costs_csv(request: PageRequest) -> HttpResponseBase:
 
 
 def _tags(chosen: Choice) -> list[str]:
-    return tag_names(chosen.scope, chosen.days) if chosen.by == "tag" else []
+    return tag_names(chosen.scope.team_ids) if chosen.by == "tag" else []
 
 
 def _table(chosen: Choice, limit: int = 0) -> CostTable:
