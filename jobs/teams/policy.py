@@ -89,6 +89,8 @@ PAGES: dict[str, Rule] = {
     "template_archive": Action.TEMPLATE_WRITE,
     "jobs": Action.JOB_READ,
     "job": Action.JOB_READ,
+    "job_compare": Action.JOB_READ,
+    "job_compare_csv": Action.JOB_READ,
     "job_new": Action.JOB_LAUNCH,
     "job_estimate": Action.JOB_LAUNCH,
     "job_pause": Action.JOB_CONTROL,

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from jobs.web import failures, job, jobs, launch, records, replays
+from jobs.web import compare, failures, job, jobs, launch, records, replays
 
 urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", launch.job_new, name="job_new"),
     path("jobs/new/estimate/", launch.job_estimate, name="job_estimate"),
+    path("jobs/compare/", compare.job_compare, name="job_compare"),
+    path("jobs/compare/differences.csv", compare.job_compare_csv, name="job_compare_csv"),
     path("jobs/<slug:job_id>/", job.job, name="job"),
     path("jobs/<slug:job_id>/pause/", job.job_pause, name="job_pause"),
     path("jobs/<slug:job_id>/resume/", job.job_resume, name="job_resume"),
