@@ -8,11 +8,13 @@ import logging
 import time
 from collections.abc import Callable
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from jobs.engine.verify import snapshot, verify
 from jobs.models import Job, JobStatus
+from jobs.notices.of_jobs import note_difference
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ def check_finished(told_to_stop: Callable[[], bool]) -> int:
             logger.error("the books of a job differ", extra={"job": job.pk, "error": words})
         # The clock that wrote the job's end may be ahead of this one.
         at = max(now, job.finished_at) if job.finished_at else now
-        Job.objects.filter(pk=job.pk).update(checked_at=at, difference=words)
+        with transaction.atomic():
+            Job.objects.filter(pk=job.pk).update(checked_at=at, difference=words)
+            if words:
+                note_difference(job.pk, words, now)
         checked += 1
     return checked

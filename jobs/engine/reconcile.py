@@ -34,6 +34,7 @@ from jobs.engine.stalls import mend_stalls
 from jobs.engine.store import Store
 from jobs.engine.twins import forget_hints, look_again
 from jobs.models import (
+    Budget,
     Dataset,
     DatasetStatus,
     Due,
@@ -65,6 +66,8 @@ OUTAGE = LEASE / 2
 PRUNE_EVERY = timedelta(hours=1)
 CHECK_EVERY = timedelta(seconds=60)
 NOTICES_KEPT = timedelta(days=90)
+BUDGETS_EVERY = timedelta(minutes=1)
+FORECASTS_EVERY = timedelta(hours=1)
 # An ingest that says nothing for so long has died with its worker.
 INGEST_SILENT = timedelta(seconds=60)
 CHUNKS_A_SWEEP = 20
@@ -274,8 +277,17 @@ def _ring(store: Store) -> None:
 
 
 def _tell(store: Store) -> None:
-    """Notices on their way to people and programs."""
+    """Notices on their way to people and programs; and the budgets, which nobody else looks at for
+    warnings."""
     spread_notices(store.clock.now())
+    for name, every, ahead in (("budgets", BUDGETS_EVERY, 0), ("forecasts", FORECASTS_EVERY, 1)):
+        _errand(name, every, store.clock.now, partial(_ask_for_budgets, ahead))
+
+
+def _ask_for_budgets(ahead: int, last: datetime | None) -> bool:
+    if Budget.objects.exclude(warn_at=None, stop_at=None).exists():
+        queue.enqueue("jobs.notices.tasks.look_at_budgets", ahead)
+    return True
 
 
 def _check_books(store: Store) -> None:
