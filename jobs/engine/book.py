@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.engine.counters import JobDelta
 from jobs.engine.dialect import Dialect, Writer
+from jobs.engine.grants import Moves
 from jobs.engine.records import AttemptLine, Offer, Settlement
 from jobs.models import AttemptOutcome, ClosedMonth, Correction, DueReason, RecordStatus, Waste
 
@@ -158,6 +159,13 @@ class Book:
             sums[name] += getattr(line, name)
         if line.waste:
             sums[WASTE_SUMS[Waste(line.waste)]] += line.wasted_cost
+
+    def moves(self, moves: Moves | None = None) -> Moves:
+        """What all this comes to in the team's budgets, added to other moves if there are any."""
+        moves = moves or Moves()
+        for (_, connection_id, _, day), sums in self.rollups.items():
+            moves.spend(day, connection_id, sums["cost"] + sums["in_doubt_cost"])
+        return moves
 
     def write(self, dialect: Dialect, cursor: Writer) -> None:
         rows = [

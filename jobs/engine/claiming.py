@@ -19,8 +19,9 @@ from jobs.engine.decide import DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect, Writer
 from jobs.engine.expanding import expand_locked
 from jobs.engine.records import Claimed
+from jobs.engine.reserving import reserve
 from jobs.engine.telling import tell_started
-from jobs.models import JobStatus, RecordStatus, StatusReason
+from jobs.models import JobStatus, RecordStatus
 from jobs.written import read_row
 
 # A claim that finds but records which need no call looks for others so many times.
@@ -48,7 +49,7 @@ def claim(
     """Up to `limit` records of the job, due ones first, then the next by key.
 
     Empty when nothing may be claimed now: none pending, none due yet, the job no longer runnable, or
-    the budget holds no more (then the job pauses as soon as nothing in flight could free some).
+    the budgets hold no more (then the job pauses as soon as nothing in flight could free some).
     A record that has lost two workers is a suspect: at most one is claimed, and only if
     `allow_suspect`, so that when it kills again nobody else is blamed. `token` names the lease; it
     must be new for each claim, and is made here where none is given.
@@ -98,18 +99,20 @@ def _claim(
         for record in claimed:
             record.probe = state.watch.probing
             prepare(record)
-        kept = _within_budget(state, claimed)
+        budgets = reserve(dialect, cursor, state, claimed, now)
+        budgets.write(dialect, cursor)
+        kept = budgets.kept
         if not kept:
-            if state.running == 0:
+            if budgets.pause is not None:
                 apply_delta(
                     dialect,
                     cursor,
                     state,
                     JobDelta(),
                     now,
-                    pause=StatusReason.BUDGET,
-                    detail="What is left of the job's budget does not cover the next call. "
-                    "Raise the budget, then resume.",
+                    pause=budgets.pause,
+                    detail=budgets.detail,
+                    refusal=budgets.refusal,
                 )
             return [], 0
         called = [record for record in kept if record.offer is None and not record.waits]
@@ -248,19 +251,6 @@ def _load(
         )
         for n, calls, tries, generation, replay_id, deaths in rows
     ]
-
-
-def _within_budget(state: JobState, claimed: list[Claimed]) -> list[Claimed]:
-    """The leading records whose reservations the job's budget still covers."""
-    if state.budget is None:
-        return claimed
-    kept, left = [], state.budget - state.committed
-    for record in claimed:
-        left -= record.reserved
-        if left < 0:
-            break
-        kept.append(record)
-    return kept
 
 
 def _move_on(

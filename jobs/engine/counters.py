@@ -10,6 +10,7 @@ import orjson
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.costs.budgets import Refusal
 from jobs.engine.breakers import (
     PROBE_EVERY_S,
     Batch,
@@ -21,6 +22,7 @@ from jobs.engine.breakers import (
 )
 from jobs.engine.decide import failure_rate_exceeded, finished_status
 from jobs.engine.dialect import Dialect, Writer, read_time
+from jobs.engine.grants import Moves, settle_grants
 from jobs.engine.telling import tell_status
 from jobs.models import Due, Job, JobStatus, Replay, StatusReason
 from jobs.money import usd_string
@@ -67,6 +69,8 @@ class JobState:
     dataset_id: int
     budget: int | None
     committed: int  # of the budget: spent, in doubt, reserved
+    reserved: int
+    budgeted: bool | None  # whether the team has budgets; None: not looked yet
     pending: int
     running: int
     succeeded: int
@@ -89,10 +93,10 @@ class JobState:
 
 
 _STATE_SQL = (
-    "SELECT id, status, team_id, dataset_id, budget, cost + in_doubt_cost + reserved, pending, "
-    "running, succeeded, failed, cancelled, excused_succeeded, excused_failed, "
-    "tolerated_failure_rate, status_reason, cursor, max_attempts, max_cost_per_minute, "
-    "pilot_rows, template_version_id, connection_id, model, borrows, "
+    "SELECT id, status, team_id, dataset_id, budget, cost + in_doubt_cost + reserved, "
+    "reserved, budgeted, pending, running, succeeded, failed, cancelled, excused_succeeded, "
+    "excused_failed, tolerated_failure_rate, status_reason, cursor, max_attempts, "
+    "max_cost_per_minute, pilot_rows, template_version_id, connection_id, model, borrows, "
     "CASE WHEN scan = 'first' THEN scan_until END, watch FROM jobs_job WHERE id = %s"
 )
 
@@ -104,7 +108,8 @@ def lock_job(dialect: Dialect, cursor: CursorWrapper, job_id: int) -> JobState |
     if row is None:
         return None
     watch = orjson.loads(row[-1]) if isinstance(row[-1], str) else row[-1]
-    rest = (*row[2:-2], read_time(row[-2]), Watch.load(watch))
+    budgeted = None if row[7] is None else bool(row[7])  # SQLite knows no truth, only numbers
+    rest = (*row[2:7], budgeted, *row[8:-2], read_time(row[-2]), Watch.load(watch))
     return JobState(row[0], JobStatus(row[1]), *rest)
 
 
@@ -132,9 +137,11 @@ def apply_delta(
     pause: StatusReason | None = None,
     detail: str = "",
     batch: Batch | None = None,
+    moves: Moves | None = None,
+    refusal: Refusal | None = None,
 ) -> JobStatus:
     """Write the delta, and the status that follows from it; returns the status. `batch` is what calls
-    came to, for the breakers.
+    came to, for the breakers; `moves` what they came to in the team's budgets.
 
     A pause asked for by a call's failure is heeded only while slices may claim: a terminal state, a
     cancel, or an earlier pause is never overwritten by a late write.
@@ -197,6 +204,8 @@ def apply_delta(
         if probed and not watch.probing and status is before.status:
             sets.append("status_detail = ''")
     if status is not before.status:
+        sets.append("refusal = %s")
+        parameters.append(orjson.dumps(refusal.dump() if refusal else {}).decode())
         sets += ["status = %s", "status_reason = %s", "status_detail = %s", "status_at = %s"]
         parameters += [status.value, (reason or "").__str__(), detail, dialect.time(now)]
         cancelled = before.cancelled + delta.cancelled
@@ -225,6 +234,17 @@ def apply_delta(
         cursor.execute(
             f"UPDATE jobs_job SET {', '.join(sets)} WHERE id = %s",
             [*parameters, before.id],
+        )
+    if before.budgeted is not False:
+        if moves is None and (delta.cost or delta.in_doubt_cost or delta.reserved < 0):
+            raise ValueError("what was spent or freed has to move in the budgets, too")
+        settle_grants(
+            dialect,
+            cursor,
+            job_id=before.id,
+            team_id=before.team_id,
+            moves=moves,
+            keep=status.is_runnable,
         )
     return status
 

@@ -97,6 +97,8 @@ class Plan:
         except RenderFault as fault:
             record.fault = str(fault)
             return
+        record.connection_id, record.model = self.connection_id, self.model
+        record.priced = self.tariff is not None
         record.system, record.user = rendered.system, rendered.user
         record.input_tokens = estimate_tokens(rendered.system + rendered.user)
         if self.tariff is not None:

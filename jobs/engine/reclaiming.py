@@ -22,6 +22,7 @@ from jobs.engine.claiming import LEASE
 from jobs.engine.counters import JobDelta, apply_delta, job_of, lock_job, unlocked_jobs
 from jobs.engine.decide import DEATHS_UNTIL_PARKED, DEATHS_UNTIL_SUSPECT
 from jobs.engine.dialect import Dialect
+from jobs.engine.grants import Moves
 from jobs.engine.plan import request_id
 from jobs.engine.records import AttemptLine, Settlement
 from jobs.engine.telling import tell_failures, tell_parked
@@ -181,7 +182,7 @@ def _take_back(
         state = lock_job(dialect, cursor, job_id)
         if state is None:
             return 0
-        worker, heard_at, day = _owner(token, now) if sent else ("", now, day_of(now))
+        worker, heard_at, day = _owner(token, now)
         if only_if_expired:
             cursor.execute(
                 "DELETE FROM jobs_lease WHERE token = %s AND until < %s",
@@ -192,6 +193,7 @@ def _take_back(
         held = _holdings(dialect, cursor, job_id, token, numbers)
         delta, book = JobDelta(), Book(job_id, state.team_id, now)
         batch = Batch()
+        connections = _connections(job, held)
         rows, due, settlements = [], [], []
         doubts = _Doubts(job, token, heard_at, book.open_day(day), now)
         for record in held:
@@ -244,7 +246,10 @@ def _take_back(
             left = {n for _, n, *_ in due}
             wake(dialect, cursor, job_id, [one.n for one in held if one.n not in left], now)
         batch.calls = len(settlements)
-        apply_delta(dialect, cursor, state, delta, now, batch=batch)
+        moves = Moves()
+        for record in held:
+            moves.free(day, connections[record.replay_id], record.reserved)
+        apply_delta(dialect, cursor, state, delta, now, batch=batch, moves=book.moves(moves))
         return len(held)
 
 
@@ -256,6 +261,16 @@ def _owner(token: str, now: datetime) -> tuple[str, datetime, date]:
         return "", now, day_of(now)
     worker, until, day = found
     return worker, min(now, until - LEASE), day
+
+
+def _connections(job: Job, held: Sequence[_Holding]) -> dict[int | None, int]:
+    """By the replay of a record: the connection that its call goes to."""
+    replays = Replay.objects.in_bulk({record.replay_id for record in held if record.replay_id})
+    found: dict[int | None, int] = {None: job.connection_id}
+    for record in held:
+        replay = replays.get(record.replay_id or 0)
+        found[record.replay_id] = (replay and replay.connection_id) or job.connection_id
+    return found
 
 
 def _moved_row(

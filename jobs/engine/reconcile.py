@@ -30,6 +30,7 @@ from jobs.engine.expanding import EXPAND_CHUNK, cancel_chunk
 from jobs.engine.pilots import conclude_pilots
 from jobs.engine.reclaiming import begin_leases_anew, reclaim_expired
 from jobs.engine.replaying import replay_chunk
+from jobs.engine.resuming import give_back_idle, resume_within_budgets
 from jobs.engine.stalls import mend_stalls
 from jobs.engine.store import Store
 from jobs.engine.twins import forget_hints, look_again
@@ -138,6 +139,7 @@ def _do_duties(store: Store) -> bool:
         _resume_ingests,
         _probe,
         conclude_pilots,
+        _heed_budgets,
         _ring,
         mend_stalls,
         _check_books,
@@ -268,6 +270,13 @@ def _probe(store: Store) -> None:
             status_at=now,
             watch=watch.dump(),
         )
+
+
+def _heed_budgets(store: Store) -> None:
+    """What is held of budgets without need goes back; jobs that they stopped go on if they now can."""
+    now = store.clock.now()
+    give_back_idle(store.dialect, now)
+    resume_within_budgets(store.dialect, now)
 
 
 def _ring(store: Store) -> None:

@@ -52,6 +52,9 @@ class Claimed:
     user: str = ""
     input_tokens: int = 0
     team_id: int = 0
+    connection_id: int = 0
+    model: str = ""
+    priced: bool = True  # the highest cost of its call is known: `reserved`
     # What its call was thought to take in tokens when it was sent, and when that was (monotonic),
     # and which cut of the pace was the last known then (jobs.engine.pace).
     input_estimate: float = 0.0

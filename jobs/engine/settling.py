@@ -18,6 +18,7 @@ from jobs.engine.breakers import TROUBLE, Batch, Watch
 from jobs.engine.correcting import book_corrections, late_correction, superseded_corrections
 from jobs.engine.counters import JobDelta, apply_delta, lock_job
 from jobs.engine.dialect import Dialect
+from jobs.engine.grants import Moves
 from jobs.engine.records import Settlement
 from jobs.engine.telling import tell_failures
 from jobs.engine.writing import write_attempts, write_due, write_records
@@ -59,6 +60,7 @@ def settle(
         if batch.answered == 0 and state.watch.trouble_is_the_providers:
             for settlement in current:
                 _excuse(settlement, state.watch, now)
+        freed = _freed(current)
         for settlement in current:
             if settlement.attempt is not None:
                 settlement.attempt.day = book.open_day(settlement.attempt.day)
@@ -87,8 +89,18 @@ def settle(
                 wake(dialect, writer, job_id, [s.n for s in current if s.status in ended], now)
             book.write(dialect, writer)
             return apply_delta(
-                dialect, writer, state, delta, now, pause=pause, detail=detail, batch=batch
-            )
+                dialect, writer, state, delta, now, pause=pause, detail=detail, batch=batch,
+                moves=book.moves(freed),
+            )  # fmt: skip
+
+
+def _freed(current: Sequence[Settlement]) -> Moves:
+    """What these calls had reserved, in the month of their claim."""
+    moves = Moves()
+    for s in current:
+        if s.attempt is not None:
+            moves.free(s.attempt.day, s.attempt.connection_id, s.reserved)
+    return moves
 
 
 def _batch(settlements: Sequence[Settlement]) -> Batch:

@@ -15,6 +15,7 @@ import orjson
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from jobs.engine.budget_checks import budgets_of_teams, grants_of_jobs
 from jobs.engine.closed_checks import closed_months
 from jobs.engine.dialect import Dialect, dialect_of
 from jobs.engine.difference import Difference, Jobs, compare, jobs_in
@@ -82,12 +83,17 @@ def verify(job_ids: Sequence[int] | None = None) -> Verified:
             seen.attempts += sum(job["attempts"] for job in jobs.values())
             for check in (
                 *(_records, _ends, _leases, _due, ledger_of_jobs, ledger_of_records, taken_results),
+                grants_of_jobs,
             ):
                 seen.difference = next(check(dialect, cursor, jobs), None)
                 if seen.difference is not None:
                     return seen
         if job_ids is None:
-            last_checks = chain(ledger_of_direct_calls(dialect, cursor), closed_months())
+            last_checks = chain(
+                ledger_of_direct_calls(dialect, cursor),
+                budgets_of_teams(dialect, cursor),
+                closed_months(),
+            )
             seen.difference = next(last_checks, None)
     return seen
 

@@ -58,5 +58,14 @@ class Grant(models.Model):
     used = models.BigIntegerField(default=0)  # spent, and in doubt
     reserved = models.BigIntegerField(default=0)
 
+    class Meta:
+        constraints = [
+            # The last line of defence; the statements that write it keep it by themselves.
+            models.CheckConstraint(
+                condition=models.Q(granted__gte=models.F("used") + models.F("reserved")),
+                name="grant_holds",
+            )
+        ]
+
     def __str__(self) -> str:
         return f"grant of job {self.job_id} from budget {self.budget_id}"

@@ -112,7 +112,6 @@ class DirectCall(models.Model):
     usage = models.TextField(blank=True)
     price = loose_key("jobs.Price", null=True)
     rates = models.CharField(max_length=120, blank=True, db_default="")
-    reserved = models.BigIntegerField(default=0, db_default=0)  # of budgets, until it is settled
     cost = models.BigIntegerField(null=True)
 
     class Meta:

@@ -172,6 +172,11 @@ class Job(models.Model):
     shared = models.IntegerField(default=0, db_default=0)  # results taken from a row of this job
     reused = models.IntegerField(default=0, db_default=0)  # results taken from an earlier job
     reserved = models.BigIntegerField(default=0)
+    # Whether its team has budgets: true once there is one. Null: not looked yet.
+    budgeted = models.BooleanField(null=True)
+    refusal = models.JSONField(
+        default=dict, db_default={}
+    )  # of a budget: jobs.costs.budgets.Refusal
 
     launch_key = models.CharField(max_length=64, blank=True)  # one launch per filled-in form
     created_by = models.ForeignKey(

@@ -24,6 +24,8 @@ class Action(StrEnum):
     MONTH_CLOSE = "month.close"
     CONNECTION_READ = "connection.read"
     CONNECTION_WRITE = "connection.write"
+    BUDGET_READ = "budget.read"
+    BUDGET_WRITE = "budget.write"
     PRICE_READ = "price.read"
     PRICE_WRITE = "price.write"
     MEMBER_READ = "member.read"
@@ -49,6 +51,8 @@ MINIMUM_ROLE: dict[Action, Role] = {
     Action.MONTH_CLOSE: Role.ADMIN,
     Action.CONNECTION_READ: Role.OPERATOR,
     Action.CONNECTION_WRITE: Role.ADMIN,
+    Action.BUDGET_READ: Role.OPERATOR,
+    Action.BUDGET_WRITE: Role.LEAD,
     Action.PRICE_READ: Role.OPERATOR,
     Action.PRICE_WRITE: Role.ADMIN,
     Action.MEMBER_READ: Role.LEAD,

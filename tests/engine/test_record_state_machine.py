@@ -21,7 +21,7 @@ from jobs.engine.records import Claimed
 from jobs.engine.replaying import replay_chunk
 from jobs.errors import Conflict
 from jobs.failures import FailureClass
-from jobs.models import Job, Membership, Record, Replay, Role
+from jobs.models import Job, Membership, Record, Replay, Role, Team
 from jobs.providers.types import HttpRequest, HttpResponse, Outcome, Usage
 from jobs.teams.access import Actor
 from tests.engine.build import check_invariants, make_job
@@ -39,17 +39,17 @@ _REQUEST = HttpRequest("POST", "http://x", {}, b"{}")
 class World:
     """One job, some simulated workers, and a clock that only moves forward."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, team: Team | None = None, budget: int | None = 10**11) -> None:
         self.rng = random.Random(seed)
         self.now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
         self.dialect = dialect_of(connection)
-        self.job = make_job(6, max_attempts=2, tolerated_failure_rate=1.0, budget=10**11)
+        self.job = make_job(6, max_attempts=2, tolerated_failure_rate=1.0, budget=budget, team=team)
         self.held: list[Claimed] = []  # answers may still come
         self.lost: list[Claimed] = []  # their lease was taken away
         self.plans: dict[tuple[int, int | None], Plan] = {}
         self.written: list[settling.Settlement] = []
         self.answers = 0
-        user = User.objects.create(username=f"u{seed}")
+        user = User.objects.create(username=f"u{seed} {self.job.pk}")
         Membership.objects.create(user=user, team=self.job.team, role=Role.ADMIN)
         self.actor = Actor(user, self.job.team, Role.ADMIN, False, "session")
 
