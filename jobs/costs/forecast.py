@@ -1,10 +1,11 @@
 """What the month will have cost at its end, with a range, and when a budget will be used up.
 
-The rest of the month is taken to cost what stretches of as many days cost that began on the same
+The days after today are taken to cost what stretches of as many days cost that began on the same
 weekday: the median of them is expected, the cheapest and the dearest are the range. So it holds whole
 weekends and Mondays, and the spread that whole stretches really have, and promises no more than was
 seen. A history too short for such stretches is added up day by day from its weekdays, which makes a
-wider range; one of less than two weeks tells nothing.
+wider range; one of less than two weeks tells nothing. Today, which is not over, will cost what its
+weekday does, or what it has cost already where that is more.
 """
 
 import calendar
@@ -53,31 +54,32 @@ def forecast(cost: Mapping[date, int], today: date) -> Forecast | None:
     if days < LEAST_DAYS:
         return None
     before = sum(amount for day, amount in cost.items() if first <= day < today)
-    spent_today = cost.get(today, 0)
-    left = [today + timedelta(n) for n in range((last - today).days + 1)]
+    spent = cost.get(today, 0)
     by_weekday = _by_weekday(cost, begun, today)
+    now = by_weekday[today.weekday()]
+    left = [today + timedelta(n) for n in range(1, (last - today).days + 1)]
     usual = {day: int(median(by_weekday[day.weekday()])) for day in left}
     stretches = _stretches(cost, begun, today, len(left))
-    if len(stretches) >= LEAST_STRETCHES:
+    if not left:
+        low = middle = high = 0
+    elif len(stretches) >= LEAST_STRETCHES:
         low, middle, high = min(stretches), int(median(stretches)), max(stretches)
     else:
         low = sum(min(by_weekday[day.weekday()]) for day in left)
         high = sum(max(by_weekday[day.weekday()]) for day in left)
         middle = sum(usual.values())
-    spent = before + spent_today
     # Days as they are usually, made to add up to what is expected of all.
     whole = sum(usual.values())
     daily = {day: amount * middle // whole if whole else 0 for day, amount in usual.items()}
-    daily[today] = max(daily[today], spent_today)
-    expected = max(before + middle, spent)
+    daily[today] = max(int(median(now)), spent)
     return Forecast(
-        spent=spent,
-        low=max(before + low, spent),
-        expected=expected,
-        high=max(before + high, expected),
+        spent=before + spent,
+        low=before + max(min(now), spent) + low,
+        expected=before + daily[today] + middle,
+        high=before + max(max(now), spent) + high,
         days=days,
         daily=daily,
-        today=spent_today,
+        today=spent,
     )
 
 
@@ -90,9 +92,9 @@ def _by_weekday(cost: Mapping[date, int], begun: date, today: date) -> dict[int,
 
 
 def _stretches(cost: Mapping[date, int], begun: date, today: date, length: int) -> list[int]:
-    """What as many days cost that began on today's weekday and were over before today."""
+    """What as many days cost that began on tomorrow's weekday and were over before today."""
     found = []
-    start = today - timedelta(7)
+    start = today - timedelta(6)
     while start >= begun:
         if start + timedelta(length) <= today:
             found.append(sum(cost.get(start + timedelta(n), 0) for n in range(length)))

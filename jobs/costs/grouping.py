@@ -19,6 +19,7 @@ _KEYS = {
     # 0: launched by somebody whose account is gone; -1: no job stands behind the call.
     "person": "CASE WHEN r.job_id = 0 THEN -1 ELSE COALESCE(j.created_by_id, 0) END",
     "tag": "{tag}",
+    "name": "COALESCE(j.name, '')",  # of the job
 }
 _TAG = {
     "postgresql": "j.tags ->> %s",
@@ -90,7 +91,7 @@ def _key(name: str) -> str:
 
 
 def _joins(names: Sequence[str]) -> str:
-    joins = _JOB if {"person", "tag"} & set(names) else ""
+    joins = _JOB if {"person", "tag", "name"} & set(names) else ""
     return joins + (_VERSION if "template" in names else "")
 
 

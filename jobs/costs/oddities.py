@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from jobs.costs.grouping import Days, Scope, group_sums
-from jobs.costs.selectors import group_names
+from jobs.costs.selectors import OUTSIDE
 from jobs.costs.usual import LEAST, LEAST_TIMES, WEEKS, Odd, odd, odd_days
 from jobs.models import Job
 
@@ -21,7 +21,7 @@ SHOWN = 4
 class OddDay:
     day: date
     odd: Odd
-    job: tuple[str, str, int] | None  # the dearest of it: public id, name, what it cost that day
+    dearest: tuple[str, int] | None  # of its jobs by name, and what they cost that day
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,9 @@ def days_out_of_line(
     return [OddDay(day, one, _dearest(scope, day)) for day, one in found]
 
 
-def _dearest(scope: Scope, day: date) -> tuple[str, str, int] | None:
-    rows, _ = group_sums(scope, Days(day, day), ["job"], ["cost"], limit=1)
-    if not rows:
-        return None
-    (key, cost) = rows[0]
-    return (*group_names("job", [key])[key], int(cost))
+def _dearest(scope: Scope, day: date) -> tuple[str, int] | None:
+    rows, _ = group_sums(scope, Days(day, day), ["name"], ["cost"], limit=1)
+    return (rows[0][0] or OUTSIDE, int(rows[0][1])) if rows else None
 
 
 def jobs_out_of_line(scope: Scope, days: Days) -> list[OddJob]:

@@ -1,9 +1,11 @@
-"""Making what was written just now something of some time ago: a demo without a past shows little."""
+"""Making what was written just now something of some time ago, and more of it: a demo without a past
+shows little."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -22,6 +24,7 @@ from jobs.models import (
     TemplateVersion,
     Throughput,
 )
+from jobs.models.fields import new_public_id
 
 _SET_UP: Sequence[tuple[Any, tuple[str, ...]]] = (
     (Team, ("created_at",)),
@@ -55,6 +58,38 @@ def move_job(job: Job, ago: timedelta) -> None:
     for booked in (CostRollup, Attempt):
         _all(booked).filter(job_id=job.pk).update(day=day)
     _move(_all(AuditEvent).filter(object_id=job.public_id), ("at",), ago)
+
+
+@transaction.atomic
+def copy_job(job: Job, ago: timedelta, name: str) -> Job:
+    """The same job once more, some time ago: its records, its ledger and its roll-ups line by line, so
+    that the copy's books are as right as the job's. What was sent and answered is not kept with it."""
+    copy = Job.objects.get(pk=job.pk)
+    copy.pk, copy.public_id, copy.launch_key, copy.name = None, new_public_id(), "", name
+    copy.save(force_insert=True)
+    # `created_at` is set by the saving.
+    Job.objects.filter(pk=copy.pk).update(created_at=job.created_at)
+    for model, forgotten in ((Record, ()), (Attempt, ("request", "answer")), (CostRollup, ())):
+        _copy_rows(model, job.pk, copy.pk, forgotten)
+    own = _all(Record).filter(job_id=copy.pk, source_job_id=job.pk)
+    own.update(source_job_id=copy.pk)
+    move_job(copy, ago)
+    return copy
+
+
+def _copy_rows(model: Any, job_id: int, copy_id: int, forgotten: Sequence[str]) -> None:
+    names = [
+        field.column
+        for field in model._meta.concrete_fields
+        if field.column not in (None, "id", "job_id", *forgotten)
+    ]
+    columns, table = ", ".join(names), model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (job_id, {columns}) SELECT %s, {columns} FROM {table} "
+            "WHERE job_id = %s",
+            [copy_id, job_id],
+        )
 
 
 def _all(model: Any) -> QuerySet[Any]:

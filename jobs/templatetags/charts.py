@@ -27,7 +27,7 @@ class Series(TypedDict):
 
 class Chart(TypedDict):
     """`values` are whole: rows, tokens or pico-USD, as `unit` says; one for each bucket. So are `hrefs`
-    (where its row of the table leads) and `marked` (a column that calls for attention)."""
+    (where its row of the table leads) and `marked` (a column that is out of line)."""
 
     title: str
     buckets: Sequence[str]
@@ -141,6 +141,7 @@ def chart_context(chart: Chart) -> dict[str, object]:
     return {
         "title": chart["title"],
         "bars": bars,
+        "any_marked": any(marked),
         "width": max(len(buckets), 1) * COLUMN,
         "height": CHART_HEIGHT,
         "bar_width": COLUMN - GAP,

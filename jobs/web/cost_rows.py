@@ -29,10 +29,20 @@ def rows_of(chosen: Choice, table: CostTable, own_team: int) -> list[dict[str, A
             "share": share_of(row, table.total),
             "change": _change(row, before),
             "version": versions.get(row.id),
+            "compare": _compare_url(row, versions.get(row.id), chosen),
             "waste": waste_words(row),
         }
         for row in table.rows
     ]
+
+
+def _compare_url(row: CostRow, change: VersionChange | None, chosen: Choice) -> str:
+    """Both versions' answers beside each other; jobs of other teams are not to be seen from here."""
+    if change is None or chosen.all_teams:
+        return ""
+    template = row.key.partition("@")[0]
+    sides = {"a": f"{template}@{change.before}", "b": f"{template}@{change.version}"}
+    return f"{reverse('job_compare')}?{urlencode(sides)}"
 
 
 def share_of(sums: CostSums, total: CostSums) -> float | None:

@@ -77,8 +77,10 @@ def _kind_url(chosen: Choice, kind: Kind, template: str) -> str:
 def _day_words(chosen: Choice, one: OddDay) -> dict[str, Any]:
     day = one.day
     mostly = ""
-    if one.job is not None and one.odd.amount > one.odd.usual:
-        mostly = f"Most of it: {one.job[1]}, {money_text(one.job[2])}."
+    if one.dearest is not None and one.odd.amount > one.odd.usual:
+        name, cost = one.dearest
+        most = "Most of it" if 2 * cost > one.odd.amount else "The dearest of it"
+        mostly = f"{most}: “{name}”, {money_text(cost)}."
     return {
         "title": f"{day:%A, %-d %b}: {money_text(one.odd.amount)}",
         "text": f"{_times(one.odd)} a usual {day:%A}: {_usual(one.odd)} {mostly}",

@@ -154,8 +154,8 @@ def test_it_tells_the_days_and_jobs_out_of_line(work: Work) -> None:  # noqa: F8
         job.pk = Job.objects.get(pk=job.pk).pk
         _rollup(work, job, 1 + 7 * week, calls=1, accepted=1, cost=job.cost)
     page = text(work.olivia.get(f"/costs/?{_days(6)}"))
-    assert re.search(r"Out of line\. \w+day, \d+ \w+: \$9\.00 \. 9\.0 times a usual \w+day", page)
-    assert "Most of it: Nightly tags, $9.00." in page
+    assert re.search(r"Out of line .*\w+day, \d+ \w+: \$9\.00 9\.0 times a usual \w+day", page)
+    assert "Most of it: “Nightly tags”, $9.00." in page
 
 
 def test_it_says_when_a_budget_will_be_used_up(work: Work) -> None:  # noqa: F811

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import urllib.request
 from argparse import ArgumentParser
 from typing import Any
 
@@ -15,6 +14,7 @@ from django.db import connection
 
 from jobs.demo.load import CONTEXT_TOKENS, FAULTS, connect_to, is_loaded, launch_live, load
 from jobs.demo.people import login_lines
+from jobs.demo.provider import settle
 from jobs.lifeline import tied
 from jobs.management.readiness import listen
 from jobs.models import Job, JobStatus
@@ -48,9 +48,9 @@ class Command(BaseCommand):
                 call_command("flush", interactive=False, verbosity=0)
             if not is_loaded():
                 loading.touch()
-                self._settle(url, latency_ms=5)
+                settle(url, latency_ms=5)
                 load(logins=logins, simulator_url=url, say=self._say)
-                self._settle(url, latency_ms=LATENCY_MS)
+                settle(url, latency_ms=LATENCY_MS)
                 loading.unlink()
             connect_to(url)
             active = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING)
@@ -98,16 +98,6 @@ class Command(BaseCommand):
         if not process.stdout.readline().startswith(READY):
             raise CommandError("The simulator could not start.")
         return process
-
-    @staticmethod
-    def _settle(url: str, *, latency_ms: int) -> None:
-        """How long the simulator takes for an answer: short while the past is made."""
-        body = orjson.dumps({"latency_ms": latency_ms})
-        request = urllib.request.Request(
-            f"{url}/faults", data=body, headers={"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            answer.read()
 
     def _tell(self, port: int, lines: list[str]) -> None:
         self.stdout.write(
