@@ -207,6 +207,10 @@ class JobOut(Schema):
     tags: dict[str, str]
     priority: int
     max_attempts: int
+    share_duplicates: bool
+    reuse: bool
+    shared: int
+    reused: int
     tolerated_failure_rate: float
     budget: str | None
     max_cost_per_minute: str | None
@@ -229,6 +233,13 @@ class JobOut(Schema):
     finished_at: str | None
 
 
+class SourceOut(Schema):
+    """The record whose answer was taken instead of a call."""
+
+    job: str
+    row: int
+
+
 class RecordOut(Schema):
     row: int
     status: RecordState
@@ -241,6 +252,7 @@ class RecordOut(Schema):
     model: str | None
     cost: str | None
     finished_at: str | None
+    source: SourceOut | None
 
 
 class AttemptUsageOut(Schema):
@@ -305,6 +317,7 @@ class RecordDetailOut(Schema):
     model: str | None
     cost: str | None
     finished_at: str | None
+    source: SourceOut | None
     prompt: PromptOut
 
 

@@ -17,7 +17,7 @@ from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.export import FORMATS, INCLUDES, results_stream
 from jobs.control.filters import RECORD_STATUSES, REPLAYED, TABS, JobFilter, RecordFilter
 from jobs.control.launch import LaunchSpec, job_launch
-from jobs.control.lineage import sent_by_replay
+from jobs.control.lineage import sent_by_replay, sources_of
 from jobs.control.replays import Overrides, replay_create
 from jobs.control.selectors import (
     NO_CALLS,
@@ -162,12 +162,14 @@ def records(
     inputs = inputs_of(job, page.records)
     calls = calls_of(job, page.records)
     sent = sent_by_replay(job)
+    sources = sources_of(page.records)
     items = [
         record_shape(
             record,
             inputs[record.n],
             sent[record.result_replay_id].structured,
             calls.get(record.n, NO_CALLS),
+            sources.get(record.n),
         )
         for record in page.records
     ]
@@ -190,7 +192,8 @@ def record(request: HttpRequest, job_id: str, row: Number) -> Any:
     structured = sent_by_replay(job)[view.record.result_replay_id].structured
     calls = calls_of(job, [view.record]).get(row, NO_CALLS)
     values = inputs_of(job, [view.record])[row]
-    shape = record_shape(view.record, values, structured, calls)
+    source = sources_of([view.record]).get(row)
+    shape = record_shape(view.record, values, structured, calls, source)
     shape["attempts"] = [attempt_shape(attempt, view.request) for attempt in view.attempts]
     shape["prompt"] = {"system": view.system, "user": view.user, "error": view.prompt_fault or None}
     return shape

@@ -155,6 +155,10 @@ def job_shape(view: JobView) -> dict[str, Any]:
         "tags": job.tags,
         "priority": job.priority,
         "max_attempts": job.max_attempts,
+        "share_duplicates": job.share_duplicates,
+        "reuse": job.reuse,
+        "shared": job.shared,
+        "reused": job.reused,
         "tolerated_failure_rate": job.tolerated_failure_rate,
         "budget": usd_string(job.budget),
         "max_cost_per_minute": usd_string(job.max_cost_per_minute),
@@ -192,8 +196,13 @@ def output_of(record: Record, structured: bool) -> Any:
 
 
 def record_shape(
-    record: Record, values: dict[str, Any], structured: bool, calls: Calls
+    record: Record,
+    values: dict[str, Any],
+    structured: bool,
+    calls: Calls,
+    source: dict[str, Any] | None,
 ) -> dict[str, Any]:
+    """`source`: whose answer it took, where no call was made for it."""
     return {
         "row": record.n,
         "status": RecordStatus(record.status).label,
@@ -206,6 +215,7 @@ def record_shape(
         "model": record.model,
         "cost": usd_string(known(record.cost, calls.unpriced)),
         "finished_at": iso(record.finished_at),
+        "source": source,
     }
 
 

@@ -14,7 +14,7 @@ import orjson
 from django.db.models import Count, QuerySet
 
 from jobs.control.export_formats import csv_file, jsonl_file
-from jobs.control.lineage import Sent, edited_rows, sent_by_replay
+from jobs.control.lineage import Sent, edited_rows, public_ids, sent_by_replay
 from jobs.costs.known import known
 from jobs.models import Attempt, DatasetRow, Job, Record, RecordStatus, RowEdit
 from jobs.money import usd_string
@@ -30,14 +30,14 @@ FORMATS: dict[str, str] = {
 INCLUDES = ("succeeded", "failed", "all")
 PROVENANCE = (
     "_row", "_status", "_model", "_template_version", "_attempts", "_cost", "_finished_at",
-    "_error", "_replay",
+    "_error", "_replay", "_source_job", "_source_row",
 )  # fmt: skip
 # Rows a chunk, at most, and the bytes of input and output it is made to hold. Rows of a megabyte are
 # taken few at a time.
 MAX_CHUNK, FIRST_CHUNK = 2_000, 50
 CHUNK_BYTES = 4 * 1024 * 1024
 _RECORD = ("n", "status", "model", "cost", "finished_at", "failure_class", "message", "output",
-           "replay_id", "kept_from")  # fmt: skip
+           "replay_id", "kept_from", "source_job_id", "source_n")  # fmt: skip
 # Plain numbers for the loop over a million rows.
 _LABELS = {status.value: status.label for status in RecordStatus}
 _SUCCEEDED, _FAILED = RecordStatus.SUCCEEDED.value, RecordStatus.FAILED.value
@@ -116,6 +116,7 @@ def _lines(job: Job, columns: Columns, include: Include) -> Iterator[list[Line]]
     sent = sent_by_replay(job)
     edited = RowEdit.objects.filter(job=job).exists()
     records = _records(job, include).values_list(*_RECORD)
+    jobs: dict[int | None, str] = {job.pk: job.public_id}
     last, size = 0, FIRST_CHUNK
     while chunk := list(records.filter(n__gt=last)[:size]):
         numbers = [record[0] for record in chunk]
@@ -127,7 +128,9 @@ def _lines(job: Job, columns: Columns, include: Include) -> Iterator[list[Line]]
             replays = {record[0]: _came_from(record[8], record[9]) for record in chunk}
             inputs |= edited_rows(job, replays, _among(numbers))
         calls = _calls(job, numbers)
-        yield [_line(columns, record, inputs[record[0]], calls, sent) for record in chunk]
+        missing = {record[10] for record in chunk if record[10] is not None} - jobs.keys()
+        jobs |= public_ids(missing)
+        yield [_line(columns, record, inputs[record[0]], calls, sent, jobs) for record in chunk]
         held = sum(map(len, inputs.values())) + sum(len(record[7] or "") for record in chunk)
         size = min(MAX_CHUNK, 2 * size, max(1, size * CHUNK_BYTES // max(1, held)))
 
@@ -161,8 +164,10 @@ def _line(
     data: str,
     calls: dict[int, tuple[int, int]],
     sent: dict[int | None, Sent],
+    jobs: dict[int | None, str],
 ) -> Line:
-    n, status, model, cost, finished_at, failure_class, message, output, replay_id, kept = record
+    n, status, model, cost, finished_at, failure_class, message, output, *origin = record
+    replay_id, kept, source_job_id, source_n = origin
     given = read_row(data).get
     line: Line = {column: given(name) for name, column in columns.input.items()}
     by = sent[_came_from(replay_id, kept)]
@@ -184,4 +189,6 @@ def _line(
     line["_finished_at"] = finished_at and finished_at.isoformat().replace("+00:00", "Z")
     line["_error"] = f"{failure_class}: {message}" if status == _FAILED else None
     line["_replay"] = by.replay
+    line["_source_job"] = jobs.get(source_job_id) if source_job_id is not None else None
+    line["_source_row"] = source_n
     return line

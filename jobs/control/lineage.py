@@ -1,11 +1,11 @@
 """What a record's result was made with: the template version, the job's own or that of a replay, and the
 row as it stood then."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.models import Job, Replay, RowEdit, TemplateVersion
+from jobs.models import Job, Record, Replay, RowEdit, TemplateVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,25 @@ def sent_by_replay(job: Job) -> dict[int | None, Sent]:
         version = replay.template_version or job.template_version
         found[replay.pk] = Sent(version, replay.public_id)
     return found
+
+
+def sources_of(records: Iterable[Record]) -> dict[int, dict[str, Any]]:
+    """Of those that took another record's answer: its job (public id) and row."""
+    taken = {
+        one.n: (one.source_job_id, one.source_n) for one in records if one.source_job_id is not None
+    }
+    jobs = public_ids({job_id for job_id, _ in taken.values() if job_id is not None})
+    return {
+        n: {"job": jobs[job_id], "row": source_n}
+        for n, (job_id, source_n) in taken.items()
+        if job_id in jobs
+    }
+
+
+def public_ids(job_ids: Collection[int]) -> dict[int | None, str]:
+    if not job_ids:
+        return {}
+    return dict(Job.objects.filter(pk__in=job_ids).values_list("pk", "public_id"))
 
 
 def edited_rows(

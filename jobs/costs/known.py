@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from jobs.models import Job
+from django.db.models import Sum
+
+from jobs.models import CostRollup, Job
 
 
 def known(amount: int, unpriced: int, calls: int = 1) -> int | None:
@@ -23,9 +25,16 @@ class JobMoney:
 
 
 def job_money(job: Job) -> JobMoney:
-    fruitless = job.attempts - job.in_doubt_attempts - job.succeeded
+    answered = job.succeeded - job.shared - job.reused
+    fruitless = job.attempts - job.in_doubt_attempts - answered
     return JobMoney(
         cost=known(job.cost, job.unpriced_attempts),
         wasted_cost=known(job.wasted_cost, job.unpriced_attempts, fruitless),
         in_doubt_cost=known(job.in_doubt_cost, job.unpriced_attempts, job.in_doubt_attempts),
     )
+
+
+def saved_by_taking(job: Job) -> int | None:
+    """What the calls had cost whose answers its rows took, in pico-USD."""
+    sums = CostRollup.objects.filter(job_id=job.pk).aggregate(saved=Sum("reuse_savings"))
+    return known(sums["saved"] or 0, job.unpriced_attempts, job.shared + job.reused)

@@ -5,6 +5,7 @@ and made anew when `STALE_S` have passed, so that a new key, price or limit is h
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -313,9 +314,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
             StatusReason.TEMPLATE, f"Version {version.version} of the template: {fault}"
         ) from fault
     schema = version.output_schema
-    max_tokens = int(parameters.get("max_tokens") or DEFAULT_MAX_TOKENS)
-    timeout = float(parameters.pop("timeout", None) or DEFAULT_TIMEOUT_S)
-    parameters.setdefault("max_tokens", max_tokens)
+    parameters, timeout = request_parameters(parameters)
     price = resolve_price(connection=connection, model=model, at=now)
     endpoint = _endpoint(connection)
     return Plan(
@@ -334,7 +333,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         check=check,
         model=model,
         parameters=parameters,
-        max_tokens=max_tokens,
+        max_tokens=int(parameters["max_tokens"]),
         timeout=timeout,
         max_attempts=job.max_attempts,
         max_repairs=job.max_repairs,
@@ -346,6 +345,14 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         request_hash=constant_part(endpoint, model, schema, parameters),
         made_at=monotonic,
     )
+
+
+def request_parameters(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    """Those that are sent, and for how many seconds an answer is waited for."""
+    sent = dict(parameters)
+    timeout = float(sent.pop("timeout", None) or DEFAULT_TIMEOUT_S)
+    sent["max_tokens"] = int(sent.get("max_tokens") or DEFAULT_MAX_TOKENS)
+    return sent, timeout
 
 
 def _endpoint(connection: Connection) -> Endpoint:

@@ -104,6 +104,7 @@ class _Look:
         self.store = store
         self.dialect = store.dialect
         self.job = job
+        self.apart: list[tuple[int, int]] = []  # twins that share nothing: n, position of the first
         self.says_so_at = store.clock.monotonic()
         if job.reuse:
             plan = make_plan(job.pk, None, now=store.clock.now(), monotonic=0.0)
@@ -124,6 +125,8 @@ class _Look:
             numbers.append(n)
             if before >= 0 and self.job.share_duplicates:
                 hints.append((n, self.job.pk, numbers[before], None))
+            elif before >= 0:
+                self.apart.append((n, before))
             if len(hints) >= WRITE_AT_ONCE:
                 self._write(hints)
                 hints = []
@@ -135,13 +138,17 @@ class _Look:
     def _match_earlier(self, known: FlatKeys, numbers: "array[int]") -> None:
         """The newest accepted answer to each request; a twin takes it through its leader."""
         found, hints = bytearray(len(numbers)), []
+        twins: dict[int, list[int]] = {}
+        for n, at in self.apart:
+            twins.setdefault(at, []).append(n)
         for from_job, from_n, from_number, key in earlier_answers(self.dialect, self.job):
             self._say_so()
             at = known.find(key)
             if at < 0 or found[at]:
                 continue
             found[at] = 1
-            hints.append((numbers[at], from_job, from_n, from_number))
+            for n in (numbers[at], *twins.get(at, ())):
+                hints.append((n, from_job, from_n, from_number))
             if len(hints) >= WRITE_AT_ONCE:
                 self._write(hints)
                 hints = []

@@ -10,7 +10,7 @@ from jobs.models.costs import (
     DirectCall,
     Throughput,
 )
-from jobs.models.datasets import BadRows, Dataset, DatasetRow, DatasetStatus
+from jobs.models.datasets import BadRows, Dataset, DatasetRow, DatasetStatus, TwinCount
 from jobs.models.jobs import (
     Attempt,
     AttemptOutcome,
@@ -101,6 +101,7 @@ __all__ = [
     "TemplateKind",
     "TemplateVersion",
     "Throughput",
+    "TwinCount",
     "Waste",
     "Webhook",
     "WireApi",

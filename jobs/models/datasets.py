@@ -63,6 +63,22 @@ class Dataset(models.Model):
         return self.name
 
 
+class TwinCount(models.Model):
+    """How many rows repeat others in all that a template takes from them. `key` stands for the columns
+    taken and the rows chosen; it is true for ever, since a dataset does not change."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=32)
+    duplicates = models.IntegerField(null=True)  # None: being counted since `begun_at`
+    begun_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dataset", "key"], name="one_twin_count")]
+
+    def __str__(self) -> str:
+        return f"{self.duplicates} twins in dataset {self.dataset_id}"
+
+
 class DatasetRow(models.Model):
     """Row `n` (1 … rows) of a dataset: a JSON object as text, verbatim."""
 

@@ -82,6 +82,11 @@ class PromptText:
             language.takes_row(system) or language.takes_row(user),
         )
 
+    @property
+    def takes(self) -> list[str] | None:
+        """The columns that the messages can depend on; None: all."""
+        return None if self._whole_row else self._names
+
     def taken_from(self, row: Mapping[str, Any]) -> bytes:
         """Of a row all that the messages can depend on, as JSON; also what it lacks. Two rows of which
         this is the same are rendered the same."""

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from jobs.control.selectors import JobView, cost_at_end, job_view
 from jobs.control.waits import sends_no_more
-from jobs.costs.known import job_money
+from jobs.costs.known import job_money, saved_by_taking
 from jobs.engine.patience import CANCELLED_WAIT_S
 from jobs.engine.stalls import stalled_since
 from jobs.failures import POLICIES, FailureClass
@@ -79,6 +79,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         "cost_share": _share(job.cost, job.budget or 0),
         "budget_used": round(1000 * (_share(job.cost, job.budget or 0) or 0)),
         "costs_url": _costs_url(job),
+        "saved": saved_by_taking(job) if job.shared or job.reused else 0,
         "tabs": _tabs(job, url, active),
     }
     # Of a job that stands still, the passing time is no change.
@@ -87,7 +88,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         job.status, job.status_reason, job.status_detail, view.counts, job.expanded,
         view.retrying, view.waiting, view.waiting_until, context["rate"], context["eta"],
         view.in_flight, view.level, view.why, job_money(job), job.reserved, job.attempts,
-        job.output_tokens, workers, context["notices"], moving and view.elapsed,
+        job.output_tokens, job.shared, job.reused, workers, context["notices"], moving and view.elapsed,
     )  # fmt: skip
     return context, tag
 

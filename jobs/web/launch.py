@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.control.launch import job_launch
+from jobs.control.repeats import Repeats, repeats
 from jobs.errors import Invalid
 from jobs.models import Job
 from jobs.teams.access import dataset_for, job_for, template_version_for
@@ -35,7 +36,7 @@ def job_new(request: PageRequest) -> HttpResponse:
     """The form, filled in from `?clone=`, or from `?dataset=` and `?template=`; a POST launches."""
     if request.method != "POST":
         form = LaunchForm(None, actor=request.actor, initial=_initial(request))
-        return render(request, "jobs/new.html", _context(request, form, _rough_of_initial(form)))
+        return render(request, "jobs/new.html", _context(request, form, _as_sent(form)))
     form = LaunchForm(request.POST, actor=request.actor)
     valid = form.is_valid()
     version = form.version()
@@ -47,7 +48,7 @@ def job_new(request: PageRequest) -> HttpResponse:
         if earlier is not None and earlier.launch_key == key and _just_now(earlier):
             return _launched(request, earlier, already=True)
         if earlier is not None and (earlier.launch_key == key or action == asked):
-            context = _context(request, form, _rough(form)) | {
+            context = _context(request, form, form) | {
                 "earlier": earlier, "again": action + AGAIN, "nonce": new_nonce()
             }  # fmt: skip
             return render(request, "jobs/new.html", context, status=409)
@@ -57,7 +58,7 @@ def job_new(request: PageRequest) -> HttpResponse:
             return _launched(request, job_launch(actor=request.actor, spec=spec))
         except Invalid as invalid:
             form.take(invalid)
-    context = _context(request, form, _rough(form))
+    context = _context(request, form, form)
     status = 422 if form.errors and submitted(request) else 200
     return render(request, "jobs/new.html", context, status=status)
 
@@ -81,7 +82,7 @@ def job_estimate(request: PageRequest) -> HttpResponse:
     """The size of what the form says so far, as a fragment. Launches nothing."""
     form = LaunchForm(request.POST, actor=request.actor)
     form.is_valid()
-    return render(request, "jobs/new.html#estimate", _context(request, form, _rough(form)))
+    return render(request, "jobs/new.html#estimate", _context(request, form, form))
 
 
 def _launched(request: PageRequest, job: Job, *, already: bool = False) -> HttpResponse:
@@ -134,24 +135,49 @@ def _rough(form: LaunchForm) -> Rough | None:
     )
 
 
-def _rough_of_initial(form: LaunchForm) -> Rough | None:
-    """Of a form that is shown first: read as if it had been sent as it stands."""
+def _repeats(form: LaunchForm) -> Repeats:
+    """Of a bound form, valid or not."""
+    cleaned = form.cleaned_data
+    dataset = form.datasets.get(cleaned.get("dataset", ""))
+    if dataset is None:
+        return Repeats()
+    return repeats(
+        team=form.actor.team,
+        dataset=dataset,
+        version=form.version(),
+        connection=form.connections.get(cleaned.get("connection", "")),
+        model=cleaned.get("model", ""),
+        selection=form.selection(),
+        parameters=parameters_of(cleaned),
+        share_duplicates=cleaned.get("share_duplicates", False),
+        reuse=cleaned.get("reuse", False),
+    )
+
+
+def _as_sent(form: LaunchForm) -> LaunchForm:
+    """A form that is shown first, read as if it had been sent as it stands."""
     shown = {name: form[name].value() for name in form.fields}
     for name in ("dataset", "template", "connection"):
         choices = form.fields[name].choices  # type: ignore[attr-defined]
         if not shown[name] and len(choices) == 1:
             shown[name] = choices[0][0]
     as_sent = LaunchForm(
-        {name: value for name, value in shown.items() if value is not None}, actor=form.actor
+        {name: value for name, value in shown.items() if value not in (None, False)},
+        actor=form.actor,
     )
     as_sent.is_valid()
-    return _rough(as_sent)
+    return as_sent
 
 
-def _context(request: PageRequest, form: LaunchForm, rough: Rough | None) -> dict[str, Any]:
+def _context(request: PageRequest, form: LaunchForm, sent: LaunchForm) -> dict[str, Any]:
+    """`sent`: the form as it is read, also before it was sent."""
+    rough, found = _rough(sent), _repeats(sent)
+    cost = rough.cost if rough is not None else None
     return {
         "form": form,
         "rough": rough,
+        "repeats": found,
+        "saved": None if cost is None or rough is None else cost * found.saved_rows // rough.rows,
         "nonce": request.POST.get("nonce") or new_nonce(),
         "missing": form.missing,
     }

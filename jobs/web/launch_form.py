@@ -53,6 +53,14 @@ class LaunchForm(ParameterFields, forms.Form):
         choices=[(0, "None: all rows at once"), *((n, f"{n} random rows first") for n in SIZES)],
         help_text="Then the job pauses with a new estimate. Their answers stay: nothing is paid twice.",
     )  # fmt: skip
+    share_duplicates = forms.BooleanField(
+        required=False, initial=True, label="Call once for rows that ask the same",
+        help_text="The others take that answer, and say whose it is.",
+    )  # fmt: skip
+    reuse = forms.BooleanField(
+        required=False, label="Take answers that earlier jobs of the team got",
+        help_text="To the very same request: messages, schema, model and parameters. They cost nothing.",
+    )  # fmt: skip
     max_attempts = forms.IntegerField(
         initial=3, min_value=1, max_value=MAX_ATTEMPTS, label="Attempts a row",
         help_text="Waiting for a rate limit uses up none.",
@@ -184,6 +192,8 @@ class LaunchForm(ParameterFields, forms.Form):
             budget=cleaned["budget"],
             max_cost_per_minute=cleaned["max_cost_per_minute"],
             tolerated_failure_rate=cleaned["tolerated"] / 100,
+            share_duplicates=cleaned["share_duplicates"],
+            reuse=cleaned["reuse"],
             launch_key=key,
         )
 
@@ -223,6 +233,8 @@ def cloned(job: Job) -> dict[str, Any]:
         "max_repairs": job.max_repairs,
         "tolerated": round(job.tolerated_failure_rate * 100, 4),
         "priority": job.priority,
+        "share_duplicates": job.share_duplicates,
+        "reuse": job.reuse,
         "tags": "\n".join(f"{name}={value}" for name, value in job.tags.items()),
         **parameter_initial(job.parameters),
     }

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from jobs.control.filters import RECORD_STATUSES, RecordFilter
+from jobs.control.lineage import sources_of
 from jobs.control.replays import Overrides, replay_create, replay_preview
 from jobs.control.selectors import (
     NO_CALLS,
@@ -276,6 +277,7 @@ def _record_context(
         "replay_reason": reason,
         "change_url": _change_url(job, record),
         "succeeded": record.status == RecordStatus.SUCCEEDED,
+        "source": sources_of([record]).get(record.n),
         "nonce": new_nonce(),
     }
 

@@ -80,13 +80,14 @@ def test_it_has_input_output_and_provenance(api: Caller, cast: Cast) -> None:
         "id": "1", "text": "a", "label": "x", "score": 5, "_row": 1, "_status": "succeeded",
         "_model": "sim-1", "_template_version": 1, "_attempts": 1, "_cost": "0.0003",
         "_finished_at": "2026-05-01T12:00:00Z", "_error": None, "_replay": None,
+        "_source_job": None, "_source_row": None,
     }  # fmt: skip
     assert (bad["label"], bad["score"], bad["_status"]) == (None, None, "failed")
     assert bad["_error"] == "refusal: I would rather not"
     assert cells(api, job)[:2] == [
         list(good),
         ["1", "a", "x", "5", "1", "succeeded", "sim-1", "1", "1", "0.0003",
-         "2026-05-01T12:00:00Z", "", ""],
+         "2026-05-01T12:00:00Z", "", "", "", ""],
     ]  # fmt: skip
     assert table(api, job)[0] == {**good, "score": "5"}
 
