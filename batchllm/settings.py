@@ -9,6 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from jobs.display import display_currency
 from jobs.logs import configuration
 
 VERSION = "0.1.0"
@@ -281,6 +282,16 @@ _named = next((host for host in ALLOWED_HOSTS if host.strip("*.") == host), "loc
 PUBLIC_URL = env("PUBLIC_URL", default="").rstrip("/") or (
     f"https://{_named}" if HTTPS else f"http://{_named}:8000"
 )
+
+# What people read beside the USD.
+try:
+    DISPLAY = display_currency(
+        env("DISPLAY_CURRENCY", default=""),
+        env("DISPLAY_RATE", default=""),
+        env("DISPLAY_RATE_DATE", default=""),
+    )
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from None
 
 # Lines for people, or JSON for machines: see `jobs.logs`.
 LOG_FORMAT = env("LOG_FORMAT", default="line")

@@ -42,16 +42,19 @@ def money_text(pico: int | None) -> str:
     """
     if pico is None:
         return UNKNOWN
-    usd = abs(to_usd(pico))
     sign = "−" if pico < 0 else ""
-    if usd >= 1 or usd == 0:
+    return f"{sign}${amount_text(abs(to_usd(pico)))}"
+
+
+def amount_text(amount: Decimal) -> str:
+    """Of a currency, rounded as `money_text` says; the amount is not below 0."""
+    if amount >= 1 or amount == 0:
         places = 2
-    elif usd >= Decimal("0.01"):
+    elif amount >= Decimal("0.01"):
         places = 4
     else:
-        places = 1 - usd.adjusted()
-    rounded = usd.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
-    return f"{sign}${rounded:,f}"
+        places = 1 - amount.adjusted()
+    return f"{amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN):,f}"
 
 
 def price_to_pico(usd_per_million: Decimal) -> int:

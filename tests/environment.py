@@ -18,7 +18,17 @@ atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 
 for name in [*os.environ]:
     # The settings of whoever runs the tests stay out of them.
-    if name in ("DATABASE_URL", "DATA_DIR", "WORKERS", "ALLOWED_HOSTS", "ENVIRONMENT", "TRANSPORT"):
+    if name in (
+        "DATABASE_URL",
+        "DATA_DIR",
+        "WORKERS",
+        "ALLOWED_HOSTS",
+        "ENVIRONMENT",
+        "TRANSPORT",
+        "DISPLAY_CURRENCY",
+        "DISPLAY_RATE",
+        "DISPLAY_RATE_DATE",
+    ):
         del os.environ[name]
 os.environ.update(
     DEBUG="0",

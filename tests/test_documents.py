@@ -11,7 +11,17 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*
 MAX_PICTURE_BYTES = 200_000
 
 FLOORS = [
-    {"failures", "money", "written", "errors", "lifeline", "logs", "postgresql", "troubles"},
+    {
+        "failures",
+        "money",
+        "display",
+        "written",
+        "errors",
+        "lifeline",
+        "logs",
+        "postgresql",
+        "troubles",
+    },
     {"models", "queue"},
     {"providers"},
     {"datasets", "prompts", "costs", "teams", "notices"},

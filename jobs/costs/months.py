@@ -44,6 +44,10 @@ class Month:
         """When it can be closed at the earliest."""
         return midnight(self.next.first) + SETTLES_FOR
 
+    @property
+    def words(self) -> str:
+        return f"{self.first:%B %Y}"
+
     def __str__(self) -> str:
         return f"{self.first:%Y-%m}"
 

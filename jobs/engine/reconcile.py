@@ -21,6 +21,8 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from jobs import queue
+from jobs.costs.reporting import reports_due
+from jobs.costs.tasks import REPORT
 from jobs.datasets.leftovers import remove_leftovers
 from jobs.engine.breakers import PROBE_EVERY_S, Watch
 from jobs.engine.checking import unchecked
@@ -143,6 +145,7 @@ def _do_duties(store: Store) -> bool:
         _ring,
         mend_stalls,
         _check_books,
+        _report_months,
         _tell,
         forget_hints,
         _prune,
@@ -308,6 +311,17 @@ def _check_books(store: Store) -> None:
         return True
 
     _errand("books", CHECK_EVERY, store.clock.now, ask)
+
+
+def _report_months(store: Store) -> None:
+    """Monthly reports are written in the background; whether any is due is looked at each hour."""
+
+    def ask(last: datetime | None) -> bool:
+        if reports_due(timezone.now()):
+            queue.enqueue(REPORT)
+        return True
+
+    _errand("reports", PRUNE_EVERY, store.clock.now, ask)
 
 
 def _prune(store: Store) -> None:

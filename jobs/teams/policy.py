@@ -108,6 +108,7 @@ PAGES: dict[str, Rule] = {
     "costs": Action.COST_READ,
     "costs_csv": Action.COST_READ,
     "costs_months": Action.COST_READ,
+    "costs_report": Action.COST_READ,
     "costs_month_close": Action.MONTH_CLOSE,
     "costs_focus": Action.COST_EXPORT,
     "costs_chargeback": Action.COST_EXPORT,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django import template
+from django.conf import settings
 from django.contrib.messages.storage.base import Message
 from django.utils import timezone
 from django.utils.html import format_html
@@ -42,6 +43,18 @@ def money(pico: int | None) -> SafeString:
         '<span class="figure" title="{}">{}</span>',
         figures.money_exact(pico),
         figures.money_text(pico),
+    )
+
+
+@register.filter
+def money_shown(pico: int | None) -> SafeString:
+    """As `money`, with the installation's own currency beside it: for totals."""
+    usd = money(pico)
+    pico = _given(pico)
+    if pico is None or settings.DISPLAY is None:
+        return usd
+    return format_html(
+        '<span>{} <span class="beside">{}</span></span>', usd, settings.DISPLAY.text(pico)
     )
 
 

@@ -28,6 +28,7 @@ class Shell:
         self._request = request
         self.environment = settings.ENVIRONMENT
         self.version = settings.VERSION
+        self.display = settings.DISPLAY
         theme = request.COOKIES.get("theme", "auto")
         self.theme = theme if theme in ("light", "dark", "auto") else "auto"
 

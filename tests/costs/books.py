@@ -125,6 +125,10 @@ def _book(line: Attempt | DirectCall, team: Team, job_id: int, version_id: int) 
             setattr(rollup, name, getattr(rollup, name) + getattr(line, name))
         rollup.cost += line.cost or 0
         rollup.accepted += line.outcome == "accepted"
-        rollup.wasted_cost += (line.cost or 0) if line.outcome != "accepted" else 0
+        if line.outcome != "accepted":
+            rollup.wasted_cost += line.cost or 0
+        waste = getattr(line, "waste", "")
+        if waste:
+            setattr(rollup, f"{waste}_cost", getattr(rollup, f"{waste}_cost") + (line.cost or 0))
         rollup.unpriced_calls += line.cost is None
     rollup.save()
