@@ -217,15 +217,12 @@ def apply_delta(
             failed=failed,
             cancelled=cancelled,
         )
-        # An outage is one thing to tell, however often a probe fails; so is a reason to pause until a
-        # person has set the job going again, or for a day.
-        down = int(watch.down_since) if reason is StatusReason.PROVIDER_DOWN else 0
         note_status(
             before.id,
             status,
             reason=reason or "",
             detail=detail,
-            episode=down or max(int(watch.since), int(now.timestamp()) // 86_400 * 86_400),
+            episode=_episode(reason, watch, refusal, now),
             counts={"succeeded": succeeded, "failed": failed, "cancelled": cancelled},
             cost_added=delta.cost + delta.in_doubt_cost,
             now=now,
@@ -247,6 +244,18 @@ def apply_delta(
             keep=status.is_runnable,
         )
     return status
+
+
+def _episode(
+    reason: StatusReason | None, watch: Watch, refusal: Refusal | None, now: datetime
+) -> str:
+    """What a pause belongs to. An outage is one thing to tell, however often a probe fails, and so is a
+    limit until it is raised; any other reason until a person sets the job going again, or for a day."""
+    if reason is StatusReason.PROVIDER_DOWN:
+        return f"{watch.down_since:.0f}"
+    if refusal is not None:
+        return f"{refusal.scope}:{refusal.limit}:{refusal.resets}"
+    return f"{now:%F}:{watch.since:.0f}"
 
 
 def _too_many_fail(watch: Watch, failing: tuple[int, int], tolerated: float) -> str:

@@ -13,8 +13,7 @@ from jobs.models import Budget, Job, JobStatus, NoticeKind, Role, StatusReason
 from jobs.money import money_text, usd_string
 from jobs.notices.write import notice_write
 
-# Calls of which none fits leave a little of a budget over: with so much of it used and a job that waits
-# for more, it is used up.
+# The last calls that fit leave a little of a budget over: it is used up all the same.
 USED_UP_PERCENT = 99
 
 
@@ -33,8 +32,9 @@ def note_budgets(now: datetime, *, looking_ahead: bool) -> None:
 
 def _note(outlook: BudgetOutlook, now: datetime, *, looking_ahead: bool) -> None:
     budget, spent, ahead = outlook.budget, outlook.spent, outlook.forecast
-    if _is_used_up(outlook):
-        words = "is used up"
+    if _stops(outlook):
+        used_up = spent * 100 >= (budget.stop_at or 0) * USED_UP_PERCENT
+        words = "is used up" if used_up else "has no room for the next call of a job"
         body = "Jobs that it holds pause until it is raised or the next month begins."
         _write(outlook, NoticeKind.BUDGET_STOP, budget.stop_at, words, body, now)
         return
@@ -50,16 +50,21 @@ def _note(outlook: BudgetOutlook, now: datetime, *, looking_ahead: bool) -> None
         _write(outlook, NoticeKind.BUDGET_FORECAST, budget.stop_at, words, body, now, ahead)
 
 
-def _is_used_up(outlook: BudgetOutlook) -> bool:
-    stop = outlook.budget.stop_at
-    if stop is None or outlook.spent * 100 < stop * USED_UP_PERCENT:
+def _stops(outlook: BudgetOutlook) -> bool:
+    """Whether all of it is spent, or a job waits for it."""
+    budget = outlook.budget
+    if budget.stop_at is None:
         return False
     waiting = Job.objects.filter(
-        team_id=outlook.budget.team_id,
+        team_id=budget.team_id,
         status=JobStatus.PAUSED,
         status_reason=StatusReason.BUDGET,
+        refusal__limit=budget.stop_at,
+        refusal__scope="connection" if budget.connection_id else "team",
     )
-    return outlook.spent >= stop or waiting.exists()
+    if budget.connection_id:
+        waiting = waiting.filter(refusal__connection=budget.connection_id)
+    return outlook.spent >= budget.stop_at or waiting.exists()
 
 
 def _write(

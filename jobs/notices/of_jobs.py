@@ -28,7 +28,7 @@ def note_status(
     *,
     reason: str,
     detail: str,
-    episode: int,
+    episode: str,
     counts: dict[str, int],
     cost_added: int,
     now: datetime,
@@ -36,8 +36,8 @@ def note_status(
     """That a job ended or paused itself; of other changes nothing is told. The job's row may still be
     as it was before the change: `counts` are those after it, `cost_added` comes on top.
 
-    `episode` names what the pause belongs to (an outage, the time since a person set the job going): a
-    job that goes on and pauses again over the same is told of once.
+    `episode` names what the pause belongs to (an outage, a limit): a job that goes on and pauses again
+    over the same is told of once.
     """
     end = _ENDS.get(status)
     if end is None and status is not JobStatus.PAUSED:

@@ -71,7 +71,11 @@ def test_it_says_when_a_budget_is_used_up(work: Work) -> None:  # noqa: F811
     spend(work, 9.95)
     assert told() == []
     # What is left covers no call any more, and a job waits for it.
-    work.job(pending=3, status=JobStatus.PAUSED, status_reason=StatusReason.BUDGET)
+    refused = {"scope": "connection", "limit": 10 * PICO, "connection": work.connection.pk}
+    waiting = {"status": JobStatus.PAUSED, "status_reason": StatusReason.BUDGET}
+    work.job(pending=3, **waiting, refusal={"scope": "job", "limit": 10 * PICO, "connection": 1})
+    assert told() == []
+    work.job(pending=3, **waiting, refusal=refused)
     assert told() == ["The budget of November on Simulator is used up"]
     spend(work, 91, connection=work.connection.pk + 1)
     assert told()[1:] == ["The budget of November is used up"]

@@ -65,7 +65,9 @@ def test_a_person_chooses_what_reaches_them_by_mail_and_where(cast: Cast) -> Non
     own = [message.subject for message in mail.outbox if message.to == ["b@example.org"]]
     assert own == ["The budget is <used> up · Support"]
     assert set(NoticePreference.objects.get().mail_off) == set(NoticeKind.values) - {"budget.stop"}
+    assert "No mail reaches you" not in text(bob.get("/notices/"))
     bob.post("/accounts/notices/", given | {"email": ""})
+    assert "No mail reaches you" in text(bob.get("/notices/"))
     tell(cast, key="a third")
     go()
     assert len([message for message in mail.outbox if "example.org" in message.to[0]]) == 1

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from jobs.models import AuditEvent, Connection
+from jobs.models import AuditEvent, Connection, Webhook
 from jobs.teams.connections import connection_remove, connection_save
 from jobs.teams.crypto import decrypt, encrypt
 from jobs.teams.endpoints import endpoint_of
@@ -77,13 +77,17 @@ def test_stored_keys_move_to_the_first_encryption_key(cast: Cast) -> None:  # no
         make_connection(cast.team, name="One", key=KEY)
         make_connection(cast.other_team, name="Two", key=KEY)
         make_connection(cast.team, name="Keyless")
+        Webhook.objects.create(
+            team=cast.team, url="https://example.com/x", secret_encrypted=encrypt("whsec_x")
+        )
     with override_settings(FIELD_ENCRYPTION_KEYS=[NEW, OLD]):
         call_command("rotate_keys")
     with override_settings(FIELD_ENCRYPTION_KEYS=[NEW]):
         found = Connection.objects.exclude(key_encrypted="")
         assert [decrypt(one.key_encrypted) for one in found] == [KEY, KEY]
+        assert decrypt(Webhook.objects.get().secret_encrypted) == "whsec_x"
     with override_settings(FIELD_ENCRYPTION_KEYS=[OTHER]):
-        with pytest.raises(CommandError, match=r"One \(Support\), Two \(Search\)"):
+        with pytest.raises(CommandError, match=r"One \(Support\), Two \(Search\), example.com"):
             call_command("rotate_keys")
         with pytest.raises(ValueError):
             endpoint_of(found[0])

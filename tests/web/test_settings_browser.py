@@ -17,9 +17,10 @@ from pytest_django.live_server_helper import LiveServer
 from batchllm.urls import urlpatterns as real
 from jobs.engine.history import note
 from jobs.engine.limits import SharedState
-from jobs.models import ApiToken, Connection, LimitState, Worker
+from jobs.models import ApiToken, Connection, LimitState, NoticeCopy, NoticeKind, Worker
 from jobs.teams.tokens import token_create, token_revoke
 from tests.cast import PASSWORD, cast  # noqa: F401
+from tests.notices.test_delivery import go, tell, webhook
 from tests.simulator_process import SimulatorProcess
 from tests.web.test_browser import RULES, _listen, _logged_in
 from tests.web.work import Work, work  # noqa: F401
@@ -62,6 +63,11 @@ def furnished(work: Work) -> Work:  # noqa: F811
         LimitState.objects.create(
             connection=work.connection, model=model, state=state.dump(), updated_at=now
         )
+    webhook(work.cast, "http://127.0.0.1:9/hook")
+    for n, kind in enumerate(NoticeKind):
+        tell(work.cast, kind=kind, key=f"notice {n}")
+    go()
+    NoticeCopy.objects.filter(notice__kind=NoticeKind.JOB_FAILED).update(read_at=now)
     return work
 
 
@@ -73,9 +79,13 @@ def test_every_page_is_accessible_and_fits(
         furnished.cast.alice: [
             "connections/", f"connections/{furnished.connection.public_id}/", "connections/new/",
             "prices/", "prices/new/", "members/", "members/new/", "tokens/", "tokens/new/",
-            "workers/", "team/", "audit/", "audit/?q=zebra",
+            "workers/", "team/", "audit/", "audit/?q=zebra", "webhooks/", "webhooks/new/",
+            f"webhooks/{furnished.cast.team.webhooks.get().public_id}/", "/notices/",
+            "/notices/?show=unread", "/accounts/notices/",
         ],
-        furnished.cast.charlie: ["connections/", "prices/", "tokens/", "audit/"],
+        furnished.cast.charlie: [
+            "connections/", "prices/", "tokens/", "audit/", "webhooks/", "/notices/",
+        ],
         furnished.cast.olivia: [
             f"connections/{furnished.connection.public_id}/", "/accounts/password/",
             "/settings/audit/", "/nothing/", "/breaks/",
