@@ -21,7 +21,7 @@ SHOWN = 4
 class OddDay:
     day: date
     odd: Odd
-    dearest: tuple[str, int] | None  # of its jobs by name, and what they cost that day
+    grown: tuple[str, int] | None  # the jobs (by name) that cost most more than a week before
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,18 @@ def days_out_of_line(
 ) -> list[OddDay]:
     """The newest first; `cost` by day, from the weeks before these days on."""
     found = sorted(odd_days(cost, days.first, days.last, today).items(), reverse=True)[:SHOWN]
-    return [OddDay(day, one, _dearest(scope, day)) for day, one in found]
+    return [OddDay(day, one, _grown(scope, day)) for day, one in found]
 
 
-def _dearest(scope: Scope, day: date) -> tuple[str, int] | None:
-    rows, _ = group_sums(scope, Days(day, day), ["name"], ["cost"], limit=1)
-    return (rows[0][0] or OUTSIDE, int(rows[0][1])) if rows else None
+def _grown(scope: Scope, day: date) -> tuple[str, int] | None:
+    """The name, and how much more its jobs cost than on the same weekday before."""
+    then, now = (
+        dict(group_sums(scope, Days(one, one), ["name"], ["cost"], limit=JOBS)[0])
+        for one in (day - timedelta(weeks=1), day)
+    )
+    more = {name: int(cost) - int(then.get(name, 0)) for name, cost in now.items()}
+    name = max(more, key=more.__getitem__, default=None)
+    return None if name is None or more[name] <= 0 else (name or OUTSIDE, more[name])
 
 
 def jobs_out_of_line(scope: Scope, days: Days) -> list[OddJob]:

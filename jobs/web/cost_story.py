@@ -16,7 +16,7 @@ from jobs.costs.outlook import BudgetOutlook, budgets_ahead, history_days
 from jobs.costs.selectors import cost_by_day, group_names
 from jobs.costs.usual import WEEKS, Odd
 from jobs.models import Job, JobStatus
-from jobs.templatetags.figures import money_text
+from jobs.templatetags.figures import money_text, signed_money_text
 from jobs.web.cost_choice import NO_JOB, Choice, days_text
 from jobs.web.job_frame import why_not
 from jobs.web.pages import PageRequest
@@ -77,10 +77,9 @@ def _kind_url(chosen: Choice, kind: Kind, template: str) -> str:
 def _day_words(chosen: Choice, one: OddDay) -> dict[str, Any]:
     day = one.day
     mostly = ""
-    if one.dearest is not None and one.odd.amount > one.odd.usual:
-        name, cost = one.dearest
-        most = "Most of it" if 2 * cost > one.odd.amount else "The dearest of it"
-        mostly = f"{most}: “{name}”, {money_text(cost)}."
+    if one.grown is not None and one.odd.amount > one.odd.usual:
+        name, more = one.grown
+        mostly = f"More than a week before: “{name}”, {signed_money_text(more)}."
     return {
         "title": f"{day:%A, %-d %b}: {money_text(one.odd.amount)}",
         "text": f"{_times(one.odd)} a usual {day:%A}: {_usual(one.odd)} {mostly}",

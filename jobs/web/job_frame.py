@@ -300,6 +300,7 @@ def _tabs(job: Job, url: str, active: str) -> list[dict[str, Any]]:
         ("failures", "Failures", reverse("failures", args=[job.public_id]), job.failed, "red"),
         ("activity", "Activity", f"{url}?tab=activity", None, ""),
         ("config", "Config", f"{url}?tab=config", None, ""),
+        ("compare", "Compare", f"{reverse('job_compare')}?a={job.public_id}", None, ""),
     ]
     return [
         {"label": label, "url": to, "count": count, "tone": tone, "active": key == active}

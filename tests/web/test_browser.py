@@ -12,7 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from jobs.models import Job, JobStatus, Record, RecordStatus, Replay
 from tests.cast import cast  # noqa: F401
-from tests.web.work import Work, work  # noqa: F401
+from tests.web.work import CALL, Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -75,7 +75,8 @@ def test_every_page_is_accessible_fits_and_asks_nobody_else(
     full = ["/", "/jobs/", "/jobs/?q=zebra", f"/jobs/new/?clone={ended.public_id}", one]
     full += [f"{one}?status=failed", f"{other}?tab=activity", f"{other}?tab=config"]
     full += [f"{other}failures/", f"{other}records/5/", f"{other}replay/", "/costs/?by=job"]
-    full += [f"{other}replays/{replay.public_id}/"]
+    full += [f"{other}replays/{replay.public_id}/", "/costs/?by=version", "/jobs/compare/"]
+    full += [f"/jobs/compare/?a={running.public_id}&b={ended.public_id}"]
     found: dict[str, object] = {}
     for user, urls in (
         (work.cast.olivia, full),
@@ -208,4 +209,40 @@ def test_it_works_without_scripts(browser: Browser, live_server: LiveServer, wor
     page.get_by_role("checkbox", name="Select row 2").check()
     page.get_by_role("button", name="Replay as they were").click()
     expect(page.get_by_role("status")).to_contain_text("Replaying 1.")
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_lead_sees_on_monday_who_spent_what_and_why_and_stops_it(
+    browser: Browser,
+    live_server: LiveServer,
+    work: Work,  # noqa: F811
+    width: int,
+) -> None:
+    usual = work.job(succeeded=8, status=JobStatus.COMPLETED, name="Tickets of the night")
+    dearer = work.job(succeeded=4, pending=40, name="Everything again", model="large")
+    for days_ago in range(1, 57):
+        work.spent(usual, days_ago=days_ago)
+    for days_ago in range(3):
+        work.spent(dearer, days_ago=days_ago, cost=64 * CALL // 10)
+    context = _logged_in(
+        browser, live_server, work, work.cast.bob, viewport={"width": width, "height": 900}
+    )
+    page = context.new_page()
+    page.goto("/costs/")
+    page.get_by_role("link", name="7 days").click()
+    # Six days as they are usually, against seven, and the large model on top.
+    why = page.locator(".card").filter(has_text="Why it changed")
+    expect(why).to_contain_text("Tag tickets · large +$0.0058 new")
+    expect(why.get_by_role("row", name="Mix")).to_contain_text("+$")
+    odd = page.locator(".card").filter(has_text="against the same weekday")
+    expect(odd).to_contain_text("More than a week before: “Everything again”, +$0.0019.")
+    why.get_by_role("link", name="Tag tickets · large").click()
+    behind = page.locator("tbody tr").filter(has_text="Everything again").last
+    expect(behind).to_contain_text("$0.0058")
+    expect(page.locator("tbody tr").filter(has_text="Tickets of the night")).to_have_count(0)
+    page.get_by_role("button", name="Pause").first.click()
+    expect(page.get_by_role("status").first).to_contain_text("“Everything again” is paused.")
+    dearer.refresh_from_db()
+    assert dearer.status == JobStatus.PAUSED
     context.close()

@@ -155,7 +155,7 @@ def test_it_tells_the_days_and_jobs_out_of_line(work: Work) -> None:  # noqa: F8
         _rollup(work, job, 1 + 7 * week, calls=1, accepted=1, cost=job.cost)
     page = text(work.olivia.get(f"/costs/?{_days(6)}"))
     assert re.search(r"Out of line .*\w+day, \d+ \w+: \$9\.00 9\.0 times a usual \w+day", page)
-    assert "Most of it: “Nightly tags”, $9.00." in page
+    assert "More than a week before: “Nightly tags”, +$8.00." in page
 
 
 def test_it_says_when_a_budget_will_be_used_up(work: Work) -> None:  # noqa: F811
