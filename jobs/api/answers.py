@@ -182,6 +182,39 @@ class ConcurrencyOut(Schema):
     why: str
 
 
+class CostRangeOut(Schema):
+    low: str | None
+    expected: str | None
+    high: str | None
+
+
+class EstimateOut(Schema):
+    """`input_error`: the share by which the input tokens may be off, told from characters as they are;
+    `counted_rows` is less than `rows` where a sample was looked at."""
+
+    rows: int
+    counted_rows: int
+    unrenderable_rows: int
+    input_tokens: int | None
+    input_error: float
+    output_tokens: int | None
+    cost: CostRangeOut
+    unknown_price: bool
+    basis: Literal["none", "history", "pilot"]
+    seen_rows: int
+    duration: EtaOut | None
+    budget_left: str | None
+
+
+class ForecastOut(Schema):
+    """`told` is the estimate, made at the launch or after the pilot; `forecast` what the whole is
+    expected to cost by now."""
+
+    basis: Literal["none", "history", "pilot"]
+    told: CostRangeOut
+    forecast: CostRangeOut | None
+
+
 class PilotOut(Schema):
     """The rows that go first. While `open`, the job sends no others."""
 
@@ -202,6 +235,7 @@ class JobOut(Schema):
     model: str
     mode: str
     pilot: PilotOut | None
+    estimate: ForecastOut | None
     parameters: dict[str, Any]
     rows: dict[str, int]
     tags: dict[str, str]

@@ -7,17 +7,26 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Status
 
 from jobs.api.actor import actor_for
-from jobs.api.answers import FailureOut, JobOut, Page, RecordDetailOut, RecordOut, ReplayOut
+from jobs.api.answers import (
+    EstimateOut,
+    FailureOut,
+    JobOut,
+    Page,
+    RecordDetailOut,
+    RecordOut,
+    ReplayOut,
+)
 from jobs.api.idempotency import idempotent, once_key
 from jobs.api.naming import named
 from jobs.api.paging import PAGE, Cursor, Limit, key_of, page_of
 from jobs.api.payloads import JobIn, Number, OverridesIn, ReplayIn, one_of
-from jobs.api.shapes import attempt_shape, failure_shape, job_shape, record_shape
+from jobs.api.shapes import attempt_shape, failure_shape, job_shape, quote_shape, record_shape
 from jobs.control.actions import job_cancel, job_pause, job_resume
 from jobs.control.export import FORMATS, INCLUDES, results_stream
 from jobs.control.filters import RECORD_STATUSES, REPLAYED, TABS, JobFilter, RecordFilter
-from jobs.control.launch import LaunchSpec, job_launch
+from jobs.control.launch import LaunchSpec, job_checked, job_launch
 from jobs.control.lineage import sent_by_replay, sources_of
+from jobs.control.quote import quote_of
 from jobs.control.replays import Overrides, replay_create
 from jobs.control.selectors import (
     NO_CALLS,
@@ -50,6 +59,26 @@ router = Router(tags=["jobs"])
 @idempotent
 def launch(request: HttpRequest, payload: JobIn) -> Any:
     actor = actor_for(request, Action.JOB_LAUNCH)
+    return Status(201, _shape(actor, job_launch(actor=actor, spec=_spec(request, actor, payload))))
+
+
+@router.post(
+    "/estimate",
+    operation_id="launch_estimate",
+    response=EstimateOut,
+    summary="What a launch would come to",
+)
+@idempotent
+def estimate(request: HttpRequest, payload: JobIn) -> Any:
+    """Launches nothing. `cost` holds the actual cost nine times in ten; without earlier jobs of this
+    template and model (`basis` is `none`) it is what the input alone costs, and, where max_tokens is
+    set, what one call a row costs at most. `duration` is in seconds, at the connection's limits."""
+    actor = actor_for(request, Action.JOB_LAUNCH)
+    job = job_checked(actor, _spec(request, actor, payload))
+    return quote_shape(quote_of(job))
+
+
+def _spec(request: HttpRequest, actor: Actor, payload: JobIn) -> LaunchSpec:
     if payload.mode not in ("realtime", "batch", "deadline"):
         raise Invalid.field("mode", "One of realtime, batch, deadline")
     if payload.mode != "realtime" or payload.deadline is not None:
@@ -59,14 +88,13 @@ def launch(request: HttpRequest, payload: JobIn) -> Any:
         exclude={"dataset", "template", "template_version", "connection", "deadline"}
     )
     given["rows"] = payload.rows.model_dump(exclude_none=True)
-    spec = LaunchSpec(
+    return LaunchSpec(
         dataset=named("dataset", lambda: dataset_for(actor, payload.dataset)),
         template_version=_version(actor, payload.template, payload.template_version),
         connection=named("connection", lambda: connection_for(actor, payload.connection)),
         launch_key=once_key(request),
         **given,
     )
-    return Status(201, _shape(actor, job_launch(actor=actor, spec=spec)))
 
 
 def _version(actor: Actor, template: str, number: int | None, within: str = "") -> TemplateVersion:

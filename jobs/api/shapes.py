@@ -6,10 +6,13 @@ from typing import Any
 
 import orjson
 
+from jobs.control.quote import Quote
 from jobs.control.selectors import Calls, FailureGroup, JobView
+from jobs.costs.estimate import Range
 from jobs.costs.known import job_money, known
 from jobs.costs.prices import ListedPrice, unit_prices
 from jobs.costs.pricing import METERS, Rates
+from jobs.costs.told import forecast_of, told_of
 from jobs.models import (
     Attempt,
     Connection,
@@ -129,6 +132,41 @@ def price_shape(listed: ListedPrice) -> dict[str, Any]:
     }
 
 
+def range_shape(cost: Range) -> dict[str, str | None]:
+    return {name: usd_string(getattr(cost, name)) for name in ("low", "expected", "high")}
+
+
+def quote_shape(found: Quote) -> dict[str, Any]:
+    told, left = found.estimate, found.least_left
+    low, high = told.cost_floor, told.cost_bound
+    cost = {"low": usd_string(low), "expected": None, "high": usd_string(high)}
+    return {
+        "rows": told.rows,
+        "counted_rows": told.counted_rows,
+        "unrenderable_rows": told.unrenderable,
+        "input_tokens": told.input_tokens,
+        "input_error": round(told.input_error, 4),
+        "output_tokens": told.output_tokens,
+        "cost": range_shape(told.cost) if told.cost is not None else cost,
+        "unknown_price": told.price is None,
+        "basis": told.basis,
+        "seen_rows": told.seen_rows,
+        "duration": found.seconds and dict(zip(("low", "high"), found.seconds, strict=True)),
+        "budget_left": usd_string(left.after) if left is not None else None,
+    }
+
+
+def forecast_shape(job: Job) -> dict[str, Any] | None:
+    told, now = told_of(job), forecast_of(job)
+    if told is None:
+        return None
+    return {
+        "basis": told.basis,
+        "told": range_shape(told.cost),
+        "forecast": range_shape(now) if now is not None else None,
+    }
+
+
 def pilot_shape(job: Job) -> dict[str, Any] | None:
     rows = job.selection.get("pilot")
     return {"rows": len(rows), "open": bool(job.pilot_rows)} if rows else None
@@ -150,6 +188,7 @@ def job_shape(view: JobView) -> dict[str, Any]:
         "model": job.model,
         "mode": job.mode,
         "pilot": pilot_shape(job),
+        "estimate": forecast_shape(job),
         "parameters": job.parameters,
         "rows": {name: n for name, n in job.selection.items() if name != "pilot"},
         "tags": job.tags,

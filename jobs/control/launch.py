@@ -74,7 +74,7 @@ def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
         known = Job.objects.filter(team=actor.team, launch_key=spec.launch_key).first()
         if known is not None:
             return known
-    job = _checked(actor, spec)
+    job = job_checked(actor, spec)
     now = timezone.now()
     if job.pilot_rows:
         _choose_pilot(job)
@@ -112,7 +112,8 @@ def _look_for_twins(job: Job) -> None:
         queue.enqueue("jobs.engine.tasks.look_for_twins", job.pk)
 
 
-def _checked(actor: Actor, spec: LaunchSpec) -> Job:
+def job_checked(actor: Actor, spec: LaunchSpec) -> Job:
+    """The job as it would be launched, not saved. Raises Invalid with every fault at once."""
     errors: list[FieldError] = []
 
     def fault(loc: str, message: str) -> None:

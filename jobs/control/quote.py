@@ -12,7 +12,7 @@ from jobs.costs.estimates import Estimate, estimate_launch
 from jobs.costs.grouping import Days, Scope
 from jobs.costs.outlook import budgets_ahead
 from jobs.costs.selectors import cost_by_day
-from jobs.models import Budget, Connection, Dataset, Team, TemplateVersion
+from jobs.models import Budget, Connection, Dataset, Job, Team, TemplateVersion
 
 # A provider's limit is used to nineteen parts in twenty, and the last calls take their time.
 _SLOWER = 1.3
@@ -69,12 +69,26 @@ def quote(
     return Quote(estimate, duration(estimate, connection), left)
 
 
+def quote_of(job: Job) -> Quote:
+    """Of a job as it would be launched."""
+    return quote(
+        team=job.team,
+        dataset=job.dataset,
+        version=job.template_version,
+        connection=job.connection,
+        model=job.model,
+        selection=job.selection,
+        parameters=job.parameters,
+    )
+
+
 def duration(estimate: Estimate, connection: Connection | None) -> tuple[float, float] | None:
-    """Seconds, told from the limits of the connection and the pace of earlier jobs."""
+    """Seconds, told from the limits of the connection; where it has none, from the pace of earlier
+    jobs."""
     paced = [estimate.rows / pace for pace in estimate.paces if pace > 0]
     limited = _at_limits(estimate, connection) if connection is not None else 0.0
     if limited:
-        return limited, max([limited * _SLOWER, *paced])
+        return limited, limited * _SLOWER
     if paced:
         return min(paced) / _SLOWER, max(paced) * _SLOWER
     return None

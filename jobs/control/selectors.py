@@ -20,6 +20,7 @@ from jobs.control.filters import (
 )
 from jobs.control.lineage import edited_rows
 from jobs.control.waits import Waits, end_of_waiting, waits_of
+from jobs.costs.told import forecast_of
 from jobs.datasets.selectors import original_values, row_values
 from jobs.engine.claiming import LEASE
 from jobs.engine.plan import CannotRun, make_plan
@@ -44,8 +45,6 @@ from jobs.written import read_row
 
 PAGE = 50
 RATE_WINDOW = timedelta(seconds=60)
-# Before so many rows are done, what one costs on average says little.
-TELLING_ROWS = 20
 # Three heartbeats: what one tells that was silent for longer is over.
 SLICE_SEEN = LEASE * 3 / 7
 EXAMPLES = 5
@@ -118,12 +117,9 @@ def job_counts(job: Job) -> dict[str, int]:
 
 
 def cost_at_end(job: Job) -> int | None:
-    """What the job will have cost if the rows that are left cost as the others did; None where
-    that cannot be told."""
-    done = job.succeeded + job.failed
-    if job.state.is_terminal or job.unpriced_attempts or done < TELLING_ROWS:
-        return None
-    return job.cost * (job.total - job.cancelled) // done
+    """What the job is expected to have cost in the end; None where that cannot be told."""
+    found = forecast_of(job)
+    return found.expected if found is not None else None
 
 
 def job_view(job: Job) -> JobView:

@@ -73,7 +73,8 @@ def _from_done(job: Job, done: int, left: int) -> Range | None:
     more of them there are to come."""
     profile = job.estimate.get("profile") or [1.0]
     at = done / job.total
-    whole, ahead = fmean(profile) * job.total, _mean_from(profile, at) * left
+    whole = fmean(profile) * (job.total - job.cancelled)
+    ahead = _mean_from(profile, at) * left
     before = max(whole - ahead, 1e-9)
     expected = job.cost * ahead / before
     error = expected * ((_UNSEEN * left / job.total) ** 2 + 1 / done) ** 0.5

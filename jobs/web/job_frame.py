@@ -8,6 +8,7 @@ from django.utils import timezone
 from jobs.control.selectors import JobView, cost_at_end, job_view
 from jobs.control.waits import sends_no_more
 from jobs.costs.known import job_money, saved_by_taking
+from jobs.costs.told import forecast_of, told_of
 from jobs.engine.patience import CANCELLED_WAIT_S
 from jobs.engine.stalls import stalled_since
 from jobs.failures import POLICIES, FailureClass
@@ -17,6 +18,7 @@ from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text, range_text
 from jobs.web.confirmation import Question
 from jobs.web.context import Shell
+from jobs.web.estimate_words import outcome_words, told_words
 from jobs.web.live import tag_of
 from jobs.web.pages import PageRequest
 
@@ -50,6 +52,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
     view = job_view(job)
     workers = None if job.state.is_terminal else Shell(request).workers_online
     url = reverse("job", args=[job.public_id])
+    told = told_of(job)
     context = {
         "job": job,
         "money": job_money(job),
@@ -75,7 +78,11 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         "rate_hint": _rate_hint(view),
         "eta_hint": "at the present rate" if view.eta else "not known yet",
         "flight_hint": _flight_hint(view),
-        "cost_at_end": cost_at_end(job),
+        "cost_at_end": None if told else cost_at_end(job),
+        "told": told,
+        "forecast": forecast_of(job) if told else None,
+        "told_words": told_words(told) if told else "",
+        "outcome_words": outcome_words(job, told) if told and job.finished_at else "",
         "cost_share": _share(job.cost, job.budget or 0),
         "budget_used": round(1000 * (_share(job.cost, job.budget or 0) or 0)),
         "costs_url": _costs_url(job),
@@ -89,6 +96,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         view.retrying, view.waiting, view.waiting_until, context["rate"], context["eta"],
         view.in_flight, view.level, view.why, job_money(job), job.reserved, job.attempts,
         job.output_tokens, job.shared, job.reused, workers, context["notices"], moving and view.elapsed,
+        context["forecast"],
     )  # fmt: skip
     return context, tag
 

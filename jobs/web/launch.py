@@ -10,17 +10,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.control.launch import job_launch
+from jobs.control.quote import Quote, quote
 from jobs.control.repeats import Repeats, repeats
 from jobs.errors import Invalid
 from jobs.models import Job
 from jobs.teams.access import dataset_for, job_for, template_version_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
+from jobs.web.estimate_words import basis_words
 from jobs.web.form_keys import launch_key, new_nonce, same_launch
 from jobs.web.launch_form import LaunchForm, cloned
 from jobs.web.pages import PageRequest, go_to, page, submitted
 from jobs.web.parameter_fields import parameter_initial, parameters_of
-from jobs.web.rough import Rough, rough_estimate
 
 # Of a button that launches although the same was launched already.
 AGAIN = "_again"
@@ -53,7 +54,9 @@ def job_new(request: PageRequest) -> HttpResponse:
             }  # fmt: skip
             return render(request, "jobs/new.html", context, status=409)
         mode = request.POST.get("mode", "realtime")
+        told = _quote(form)
         spec = form.spec(version, mode=mode, key=key)
+        spec.estimate = told.estimate if told is not None else None
         try:
             return _launched(request, job_launch(actor=request.actor, spec=spec))
         except Invalid as invalid:
@@ -119,13 +122,14 @@ def _initial(request: PageRequest) -> dict[str, Any]:
     return initial
 
 
-def _rough(form: LaunchForm) -> Rough | None:
+def _quote(form: LaunchForm) -> Quote | None:
     """Of a bound form, valid or not; None without a dataset."""
     cleaned = form.cleaned_data
     dataset = form.datasets.get(cleaned.get("dataset", ""))
     if dataset is None:
         return None
-    return rough_estimate(
+    return quote(
+        team=form.actor.team,
         dataset=dataset,
         version=form.version(),
         connection=form.connections.get(cleaned.get("connection", "")),
@@ -171,13 +175,18 @@ def _as_sent(form: LaunchForm) -> LaunchForm:
 
 def _context(request: PageRequest, form: LaunchForm, sent: LaunchForm) -> dict[str, Any]:
     """`sent`: the form as it is read, also before it was sent."""
-    rough, found = _rough(sent), _repeats(sent)
-    cost = rough.cost if rough is not None else None
+    told, found = _quote(sent), _repeats(sent)
+    estimate = told.estimate if told is not None else None
+    cost = estimate.cost if estimate is not None else None
     return {
         "form": form,
-        "rough": rough,
+        "quote": told,
+        "told": estimate,
+        "basis": basis_words(estimate) if estimate is not None else "",
         "repeats": found,
-        "saved": None if cost is None or rough is None else cost * found.saved_rows // rough.rows,
+        "saved": cost.expected * found.saved_rows // max(1, told.estimate.rows)
+        if told and cost
+        else None,
         "nonce": request.POST.get("nonce") or new_nonce(),
         "missing": form.missing,
     }

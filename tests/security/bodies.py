@@ -35,6 +35,7 @@ def bodies(ids: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "output": "2",
         },
         "job_launch": job,
+        "launch_estimate": job,
         "job_replay": {
             "overrides": {
                 "template": ids["template_id"],

@@ -26,6 +26,7 @@ NOT_LOGGED = {
     "notices_read": "changes nothing but what one has read",
     "notice_read": "changes nothing but what one has read",
     "job_estimate": "changes nothing",
+    "launch_estimate": "changes nothing",
     "template_preview": "changes nothing",
     "openapi-json": "a document, whatever the method",
     "openapi-view": "a document, whatever the method",

@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.models import Due, Job, JobStatus, Team
+from jobs.costs.told import told_of
+from jobs.models import Connection, Due, Job, JobStatus, Team
+from jobs.money import money_text
 from tests.cast import cast, make_connection  # noqa: F401
 from tests.web.reading import queries, tag_with, tags, text
 from tests.web.work import MODEL, Work, work  # noqa: F401
@@ -151,8 +153,10 @@ def test_the_size_is_told_without_launching(work: Work, form: dict[str, str]) ->
     part = work.olivia.post("/jobs/new/estimate/", {**form, "rows": "limit", "row_count": "50"})
     assert "<html" not in part.content.decode()
     assert "Rows 50" in text(part)
-    assert "at most 10k" in text(part)  # 50 rows of 200 output tokens
-    assert "at most $" in text(part)
+    assert "at most 10k tokens" in text(part)  # 50 rows of 200 output tokens
+    assert "the input alone, to at most $" in text(part)
+    assert "told from the characters of every row" in text(part)
+    assert "No earlier job to go by." in text(part)
     again = work.olivia.post("/jobs/new/", {**form, "action": "check"})
     assert "Rows 200" in text(again)
     assert not Job.objects.exists()
@@ -167,10 +171,42 @@ def test_calls_that_all_failed_say_nothing_of_an_answers_length(
     work.job(failed=3, status=JobStatus.COMPLETED_WITH_FAILURES, output_tokens=0)
     part = text(work.olivia.post("/jobs/new/estimate/", form))
     assert "Output not known yet" in part
-    work.job(succeeded=1, failed=1, status=JobStatus.COMPLETED_WITH_FAILURES)
+    work.job(succeeded=4, failed=1, status=JobStatus.COMPLETED_WITH_FAILURES)
     work.job(failed=3, status=JobStatus.COMPLETED_WITH_FAILURES, output_tokens=0)
     part = text(work.olivia.post("/jobs/new/estimate/", form))
-    assert "about 18k tokens, as in the last job" in part  # 90 a call, for 200 rows
+    assert "about 18k tokens" in part  # 90 a call, for 200 rows
+    assert "told from 5 rows of 1 earlier job with this version" in part
+    assert "No earlier job" not in part
+
+
+def test_earlier_jobs_tell_the_cost_and_what_was_told_is_kept_and_held_against_what_came(
+    work: Work,  # noqa: F811
+    form: dict[str, str],
+) -> None:
+    work.priced()
+    work.job(succeeded=60, status=JobStatus.COMPLETED)
+    Connection.objects.update(rpm=100)
+    part = text(work.olivia.post("/jobs/new/estimate/", form))
+    assert "nine times in ten" in part
+    assert "Time 2 min 00 s to 2 min 36 s" in part  # 200 calls at 100 a minute
+    work.olivia.post("/jobs/new/", form)
+    job = Job.objects.latest("id")
+    told = told_of(job)
+    assert told is not None
+    assert (told.basis, told.seen_jobs, told.seen_rows) == ("history", 1, 60)
+    page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
+    assert f"Forecast {money_text(told.cost.expected)}" in page
+    assert "from 1 earlier job" in page
+    empty = text(work.olivia.get("/costs/calibration/"))
+    assert "No job has been held against its estimate yet" in empty
+    cost = told.cost.expected * 102 // 100
+    ended = {"status": "completed", "succeeded": 200, "pending": 0, "finished_at": timezone.now()}
+    Job.objects.filter(pk=job.pk).update(cost=cost, **ended)
+    page = text(work.olivia.get(f"/jobs/{job.public_id}/"))
+    assert "it cost 2% more; inside the range" in page
+    kept = text(work.olivia.get("/costs/calibration/"))
+    assert "From earlier jobs 100% 1 of 1 jobs inside the range" in kept
+    assert "2% dearer Inside" in kept
 
 
 def test_an_unknown_price_is_told_as_unknown(work: Work, form: dict[str, str]) -> None:  # noqa: F811
@@ -184,7 +220,7 @@ def test_rows_that_cannot_be_rendered_are_announced(work: Work, form: dict[str, 
     work.version.save()
     part = text(work.olivia.post("/jobs/new/estimate/", form))
     assert "Some rows cannot be rendered." in part
-    assert "None of the 20 looked at can be" in part
+    assert "None of the 200 looked at can be" in part
 
 
 def test_a_clone_is_filled_in(work: Work) -> None:  # noqa: F811
