@@ -14,6 +14,7 @@ from typing import Any
 from jobs.engine.answers import learn
 from jobs.engine.patience import Patience
 from jobs.engine.plan import Plan
+from jobs.engine.prompt_cache import PromptCache
 from jobs.engine.records import Claimed
 
 
@@ -25,6 +26,7 @@ class Flight:
     plan: Plan
     patience: Patience
     cutoff: asyncio.Timeout
+    cache: PromptCache
     cut: bool = False
 
     def until(self) -> float:
@@ -45,6 +47,7 @@ class Flights:
         self._cancelled_wait = cancelled_wait
         self._flights: dict[asyncio.Task[None], Flight] = {}
         self._patience: dict[tuple[int, int | None], Patience] = {}
+        self._caches: dict[tuple[int, int | None], PromptCache] = {}
         self._ends: dict[int, float] = {}  # jobs being cancelled: monotonic
         self._ended = 0  # calls
         self._counted = (0, 0.0)  # of them when the rate was last asked for, and when that was
@@ -72,7 +75,8 @@ class Flights:
         if patience is None:
             patience = Patience(plan.max_tokens, shortest=self._shortest, enough=self._enough)
             self._patience[key] = learn(patience, plan.answers)
-        return Flight(record, plan, patience, asyncio.timeout(None))
+        cache = self._caches.setdefault(key, PromptCache())
+        return Flight(record, plan, patience, asyncio.timeout(None), cache)
 
     def add(self, call: asyncio.Task[None], flight: Flight) -> None:
         self._flights[call] = flight
@@ -129,3 +133,4 @@ class Flights:
         """What was learned of jobs that are neither at work nor have calls in flight."""
         known = {*runnable, *(record.job_id for record in self.records())}
         self._patience = {key: kept for key, kept in self._patience.items() if key[0] in known}
+        self._caches = {key: kept for key, kept in self._caches.items() if key[0] in known}

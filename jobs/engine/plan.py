@@ -20,18 +20,23 @@ from jobs.models import (
     Attempt,
     AttemptOutcome,
     Connection,
+    ConnectionKind,
     Job,
     KeepAnswers,
     Purpose,
     RecordStatus,
     Replay,
     StatusReason,
+    TemplateVersion,
     Waste,
+    WireApi,
 )
+from jobs.prompts.prefix import Prefix, constant_prefix
 from jobs.prompts.schema import OutputCheck
 from jobs.prompts.template import PromptText, RenderFault, TemplateFault
-from jobs.prompts.tokens import estimate_tokens, upper_bound_tokens
+from jobs.prompts.tokens import ESTIMATE_ERROR, estimate_tokens, upper_bound_tokens
 from jobs.providers.formats import FORMATS, fingerprint
+from jobs.providers.prompt_caching import minimum_tokens
 from jobs.providers.types import Call, Endpoint, HttpRequest, HttpResponse, Outcome, Usage
 from jobs.teams.endpoints import endpoint_of
 
@@ -44,6 +49,8 @@ DEFAULT_TIMEOUT_S = 300.0
 LONGEST_CALL_S = 600.0
 # Of a raw body kept for a person to read; an answer larger than this is cut, and says so.
 KEPT_BODY_CHARS = 200_000
+# Whose servers know the mark by which a prompt's beginning is kept.
+_KEEPERS = (ConnectionKind.ANTHROPIC, ConnectionKind.SIMULATOR)
 
 
 class CannotRun(Exception):
@@ -78,6 +85,10 @@ class Plan:
     connection_id: int
     tariff: Tariff | None  # None: nobody knows the price
     keep_answers: KeepAnswers
+    # What all its prompts begin with, where the provider keeps that if it is asked to, and the price
+    # makes it worth it; and about how many rows lay ahead when this was made.
+    kept: Prefix | None
+    rows_ahead: int
     request_hash: Hash  # of what is the same in all its requests
     made_at: float
     # What is known of its calls before the first: see jobs.engine.answers.
@@ -123,8 +134,10 @@ class Plan:
         )
         return (outcome.text, last[1]) if outcome.text else None
 
-    def call_of(self, record: Claimed) -> Call:
+    def call_of(self, record: Claimed, *, marked: bool = False) -> Call:
+        """`marked`: the provider is asked to keep what all prompts begin with."""
         return Call(
+            keep=(self.kept.system, self.kept.user) if marked and self.kept else ("", ""),
             model=self.model,
             system=record.system,
             user=record.user,
@@ -316,6 +329,7 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
     schema = version.output_schema
     parameters, timeout = request_parameters(parameters)
     price = resolve_price(connection=connection, model=model, at=now)
+    tariff = Tariff(price) if price is not None else None
     endpoint = _endpoint(connection)
     return Plan(
         job_id=job_id,
@@ -340,11 +354,28 @@ def make_plan(job_id: int, replay_id: int | None, *, now: datetime, monotonic: f
         pilot=frozenset(job.selection.get("pilot", ())),
         template_version_id=version.pk,
         connection_id=connection.pk,
-        tariff=Tariff(price) if price is not None else None,
+        tariff=tariff,
+        kept=_kept(connection, version, model, tariff),
+        rows_ahead=job.pending + job.running,
         keep_answers=KeepAnswers(job.team.keep_answers),
         request_hash=constant_part(endpoint, model, schema, parameters),
         made_at=monotonic,
     )
+
+
+def _kept(
+    connection: Connection, version: TemplateVersion, model: str, tariff: Tariff | None
+) -> Prefix | None:
+    """What all prompts begin with, where Anthropic keeps it when it is asked to. By an estimate that may
+    be too low by a third: what is too short in the end costs nothing."""
+    if connection.api != WireApi.ANTHROPIC_MESSAGES or connection.kind not in _KEEPERS:
+        return None
+    prefix = constant_prefix(version.system, version.user)
+    if prefix.tokens * (1 + ESTIMATE_ERROR) < minimum_tokens(connection.api, model):
+        return None
+    rates = None if tariff is None else tariff.at(prefix.tokens)
+    pays = rates is None or rates.cached_input < rates.input
+    return prefix if pays else None
 
 
 def request_parameters(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], float]:

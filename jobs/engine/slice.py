@@ -497,10 +497,12 @@ class Slice:
     async def _call(self, lane: Lane, flight: Flight) -> None:
         record, plan = flight.record, flight.plan
         started_at, sent = self.clock.now(), self.clock.monotonic()
-        request, response, outcome = await ask(
-            self.transport, plan.endpoint, plan.call_of(record), flight.cutoff
-        )
+        marked = plan.kept is not None and flight.cache.marks(sent, plan.rows_ahead)
+        call = plan.call_of(record, marked=marked)
+        request, response, outcome = await ask(self.transport, plan.endpoint, call, flight.cutoff)
         now = self.clock.monotonic()
+        if marked:
+            flight.cache.answered(outcome.usage, now)
         lane.answered(record, outcome, now)
         if outcome.usage is not None:
             flight.patience.answered(now - sent, outcome.usage.output_tokens)

@@ -27,6 +27,8 @@ def build(endpoint: Endpoint, call: Call) -> HttpRequest:
     system = system_text(endpoint, call)
     if system:
         body["system"] = system
+    if any(call.keep):
+        _mark(body, *call.keep)
     if call.schema is not None and endpoint.structured == "json_schema":
         wanted = {"type": "json_schema", "schema": anthropic_schema(call.schema)}
         body["output_config"] = {"format": wanted}
@@ -43,6 +45,26 @@ def build(endpoint: Endpoint, call: Call) -> HttpRequest:
     if endpoint.api_key:
         headers["x-api-key"] = endpoint.api_key
     return request_of(endpoint, call, PATH, body, headers)
+
+
+def _mark(body: dict[str, Any], system: str, user: str) -> None:
+    """Ask to keep what the messages begin with: all up to the mark, which stands at its end."""
+    question = body["messages"][0]
+    if user.strip() and question["content"].startswith(user):
+        question["content"] = _blocks(question["content"], user)
+    elif system.strip() and body.get("system", "").startswith(system):
+        body["system"] = _blocks(body["system"], system)
+
+
+def _blocks(text: str, kept: str) -> list[dict[str, Any]]:
+    """The text in two blocks, of which the first is kept; a block of nothing is refused."""
+    rest = text[len(kept) :]
+    if not rest.strip():
+        return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
+    return [
+        {"type": "text", "text": kept, "cache_control": {"type": "ephemeral"}},
+        {"type": "text", "text": rest},
+    ]
 
 
 def parse(response: HttpResponse) -> Outcome:

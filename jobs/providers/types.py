@@ -41,6 +41,8 @@ class Call:
     # A repair: the model's former answer and the validator's complaint about it, or None.
     repair: tuple[str, str] | None = None
     request_id: str = ""  # ours; sent as a header, bound to the answer
+    # How the system and the user text begin, where that is to be kept for the next calls.
+    keep: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,20 @@ _STOPS = {
 }
 
 
+def _marked(body: dict[str, Json]) -> str | None:
+    """The text up to the last block that asks to be kept; None where none does."""
+    texts: list[str] = []
+    kept = None
+    for content in (body.get("system"), *(one.get("content") for one in body["messages"])):
+        blocks = [{"text": content}] if isinstance(content, str) else content or []
+        for block in blocks:
+            texts.append(str(block.get("text") or ""))
+            if isinstance(block.get("cache_control"), dict):
+                kept = len(texts)
+        texts.append("\n")
+    return None if kept is None else "".join(texts[:kept])
+
+
 def model_list(models: tuple[str, ...]) -> dict[str, Json]:
     """The body of `GET /v1/models`."""
     data = [
@@ -74,13 +88,14 @@ class Messages:
             raise invalid("stream: not offered by the simulator")
         check_temperature(body, 1)
         prompt, texts = self._read(body.get("messages"))
-        prefix = text_of(body.get("system"), where="system")
+        prefix = text_of(body.get("system"), where="system", between="")
         if prefix:
             texts.insert(0, prefix)
         schema, tool = self._wanted(body)
         question = Question(model, prefix, prompt, "\n".join(texts), schema, tool, limit)
         weighed = question.text if schema is None else question.text + orjson.dumps(schema).decode()
         question.input_tokens = count_tokens(weighed)
+        question.marked = _marked(body)
         return question
 
     @staticmethod
@@ -96,7 +111,8 @@ class Messages:
             role = message.get("role") if isinstance(message, dict) else None
             if role not in ("user", "assistant", "system"):
                 raise invalid(f"messages.{index}.role: Input should be 'user' or 'assistant'")
-            text = text_of(message.get("content"), where=f"messages.{index}.content")
+            where = f"messages.{index}.content"
+            text = text_of(message.get("content"), where=where, between="")
             if not text and not isinstance(message.get("content"), list):
                 raise invalid(f"messages.{index}: text content blocks must be non-empty")
             texts.append(text)

@@ -19,6 +19,7 @@ from jobs.simulator.gate import Gate, check_key, check_model, key_of
 from jobs.simulator.http import Request, head
 from jobs.simulator.openai_chat import ChatCompletions
 from jobs.simulator.openai_responses import Responses
+from jobs.simulator.prompt_cache import PromptCache
 from jobs.simulator.settings import BadSettingsError, Settings
 from jobs.simulator.stats import Billing, Stats, Tokens
 from jobs.simulator.wire import Answer, ApiError, LimitState, Question, Shape, Usage, invalid
@@ -28,7 +29,6 @@ type Route = Callable[[Request], Reply]
 
 # What is listed; any other name that begins with sim- has a model behind it, too.
 MODELS = ("sim-small", "sim-medium", "sim-large")
-MAX_PREFIXES = 10_000  # system texts the prompt cache remembers
 
 
 def _quiet(whole: bool) -> None:
@@ -46,7 +46,7 @@ class Simulator:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.stats = Stats()
         self._gate = Gate(clock)
-        self._prefixes: set[int] = set()
+        self._cache = PromptCache(clock)
         self._refusals = 0
         self._apply(settings)
         chat, responses, messages = ChatCompletions(), Responses(), Messages()
@@ -91,7 +91,7 @@ class Simulator:
 
     def _reset(self, request: Request) -> Reply:
         self.stats.reset()
-        self._prefixes.clear()
+        self._cache.clear()
         return _json_reply({"reset": True})
 
     def _models(self, request: Request) -> Reply:
@@ -145,7 +145,9 @@ class Simulator:
             return self._booked(model, refusal(shape, refused, identity, headers), None)
         answer.identity = f"{question.key:016x}{occurrence:06x}{_model_digits(model)}"
         if self.settings.prompt_cache:
-            self._count_cached(question, answer.usage)
+            automatic = not isinstance(shape, Messages)
+            begins_s = self.settings.latency_ms / 1000
+            self._cache.count(question, answer.usage, begins_s, automatic=automatic)
         effect = self._effect(shape, question, answer, occurrence, limits, fault, key_of(request))
         if self.settings.latency_ms:
             effect.steps = chain((self._latency(question, occurrence),), effect.steps)
@@ -168,20 +170,6 @@ class Simulator:
             return case.answered(answer)
         case.params, case.key = dict(fault.params), key
         return KINDS[fault.name](case)
-
-    def _count_cached(self, question: Question, usage: Usage) -> None:
-        """A system text seen before for the model is cached; one that is new is written."""
-        if not question.prefix:
-            return
-        key = digest(question.model, question.prefix)
-        tokens = min(len(question.prefix.encode()) // 4, usage.input_tokens)
-        if key in self._prefixes:
-            usage.cached_input_tokens = tokens
-            return
-        if len(self._prefixes) >= MAX_PREFIXES:
-            self._prefixes.clear()
-        self._prefixes.add(key)
-        usage.cache_write_tokens = tokens
 
     def _latency(self, question: Question, occurrence: int) -> float:
         settings = self.settings

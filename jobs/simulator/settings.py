@@ -27,7 +27,7 @@ class Settings:
     limit_headers: bool = True  # tell limits and Retry-After; without them, a 429 says nothing
     max_in_flight: int = 0
     context_tokens: int = 200_000
-    prompt_cache: bool = False  # a system text seen before counts as cached
+    prompt_cache: bool = False  # keeps prompts' beginnings as the vendors do
     markers: bool = False  # prompts may ask for a fault: [[fault:NAME]]
     faults: dict[str, Json] = field(default_factory=dict)
 

@@ -52,13 +52,15 @@ class Question:
     """One call, as any vendor's request comes down to it."""
 
     model: str
-    prefix: str  # system text: what a prompt cache would keep
+    prefix: str  # system text
     prompt: str  # the first user message: what tells one row from another
     text: str  # all texts of the conversation, the prefix included
     schema: Json = None  # JSON Schema of the answer, or None for plain text
     tool: str | None = None  # name of the tool that must be called; `schema` is its parameters
     max_tokens: int | None = None
     input_tokens: int = 0
+    # Of Anthropic's format: all text up to the last mark, which asks to keep it.
+    marked: str | None = None
     key: int = field(init=False)  # the prompt's identity: 64 bits of its SHA-1
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class Shape(Protocol):
     def headers(self, identity: str, limits: dict[str, LimitState]) -> list[tuple[str, str]]: ...
 
 
-def text_of(content: Json, *, where: str) -> str:
+def text_of(content: Json, *, where: str, between: str = "\n") -> str:
     """The text of a message's content: a string, or parts with a `text` each; others are skipped.
 
     Raises `ApiError` when it is neither.
@@ -125,7 +127,7 @@ def text_of(content: Json, *, where: str) -> str:
             text = part.get("text")
             if isinstance(text, str):
                 texts.append(text)
-        return "\n".join(texts)
+        return between.join(texts)
     if content is None:
         return ""
     raise invalid(

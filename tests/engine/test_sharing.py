@@ -68,7 +68,7 @@ def sources(job: Job) -> dict[int, tuple[int, int]]:
 
 def test_it_calls_once_for_rows_that_ask_the_same() -> None:
     rows = rows_of(*(f"parcel {n % 10}" for n in range(200)))
-    with SimulatorProcess({"server_error": 0.1}, latency=0.05) as simulator:
+    with SimulatorProcess({"server_error": 0.1}, latency_ms=50) as simulator:
         job = looked(make_job(rows, url=simulator.url, max_attempts=10))
         assert Borrowed.objects.filter(job_id=job.pk).count() == job.borrows == 190
         job = run_job(job, claim_at_most=16)

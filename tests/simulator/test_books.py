@@ -114,14 +114,25 @@ def test_it_counts_an_answer_nobody_waited_for_as_unseen(simulator: SimulatorPro
     assert model["input_tokens"] == 0
 
 
-def test_it_counts_cached_tokens_of_a_repeated_system_text(simulator: SimulatorProcess) -> None:
+def test_it_keeps_what_an_anthropic_request_marks(simulator: SimulatorProcess) -> None:
     simulator.set_faults(prompt_cache=True)
-    system = "You classify tickets. " * 20
-    first, second = (
-        exchange(simulator, request_for(MESSAGES, f"Row {n}", system=system)).json["usage"]
-        for n in range(2)
-    )
-    prefix = len(system) // 4
+
+    def asked(n: int, text: str, **mark: object) -> dict[str, int]:
+        system = [{"type": "text", "text": text, **mark}]
+        found = exchange(simulator, request_for(MESSAGES, f"Row {n}", system=system)).json
+        usage: dict[str, int] = found["usage"]
+        return usage
+
+    system, mark = "You classify tickets. " * 200, {"type": "ephemeral"}
+    prefix = -(-len(system) // 4)
+    # Neither what nobody asks to keep nor what is too short is kept.
+    for usage in (
+        *(asked(n, system) for n in (1, 2)),
+        *(asked(n, "Classify.", cache_control=mark) for n in (3, 4)),
+    ):
+        assert usage["cache_creation_input_tokens"] == usage["cache_read_input_tokens"] == 0
+    simulator.reset()
+    first, second = (asked(n, system, cache_control=mark) for n in (5, 6))
     assert first["cache_creation_input_tokens"] == prefix
     assert first["cache_read_input_tokens"] == 0
     assert second["cache_creation_input_tokens"] == 0
@@ -131,6 +142,16 @@ def test_it_counts_cached_tokens_of_a_repeated_system_text(simulator: SimulatorP
     assert model["cache_write_tokens"] == prefix
     total = first["input_tokens"] + second["input_tokens"] + 2 * prefix
     assert model["input_tokens"] == total
+
+
+def test_it_keeps_what_openai_requests_begin_with(simulator: SimulatorProcess) -> None:
+    simulator.set_faults(prompt_cache=True)
+    system = "You classify tickets. " * 250  # 1,375 tokens
+    details = [
+        exchange(simulator, request_for(CHAT, f"{system} Row {n}")).json["usage"] for n in (1, 2)
+    ]
+    cached = [one["prompt_tokens_details"]["cached_tokens"] for one in details]
+    assert cached == [0, 1_024 + 2 * 128]
 
 
 def test_it_starts_anew_on_reset(simulator: SimulatorProcess) -> None:
