@@ -17,6 +17,7 @@ from jobs.models import (
     Dataset,
     Job,
     Membership,
+    Notice,
     Price,
     PromptTemplate,
     Record,
@@ -58,6 +59,7 @@ def move_job(job: Job, ago: timedelta) -> None:
     for booked in (CostRollup, Attempt):
         _all(booked).filter(job_id=job.pk).update(day=day)
     _move(_all(AuditEvent).filter(object_id=job.public_id), ("at",), ago)
+    _move(_all(Notice).filter(key__startswith=f"job:{job.pk}:"), ("created_at",), ago)
 
 
 @transaction.atomic

@@ -70,7 +70,6 @@ PRUNE_EVERY = timedelta(hours=1)
 CHECK_EVERY = timedelta(seconds=60)
 NOTICES_KEPT = timedelta(days=90)
 BUDGETS_EVERY = timedelta(minutes=1)
-FORECASTS_EVERY = timedelta(hours=1)
 # An ingest that says nothing for so long has died with its worker.
 INGEST_SILENT = timedelta(seconds=60)
 CHUNKS_A_SWEEP = 20
@@ -292,14 +291,15 @@ def _tell(store: Store) -> None:
     """Notices on their way to people and programs; and the budgets, which nobody else looks at for
     warnings."""
     spread_notices(store.clock.now())
-    for name, every, ahead in (("budgets", BUDGETS_EVERY, 0), ("forecasts", FORECASTS_EVERY, 1)):
-        _errand(name, every, store.clock.now, partial(_ask_for_budgets, ahead))
 
+    def ask(last: datetime | None) -> bool:
+        if Budget.objects.exclude(warn_at=None, stop_at=None).exists():
+            # Once an hour also at where the month leads to, which takes months of history.
+            looking_ahead = last is None or last.hour != store.clock.now().hour
+            queue.enqueue("jobs.notices.tasks.look_at_budgets", int(looking_ahead))
+        return True
 
-def _ask_for_budgets(ahead: int, last: datetime | None) -> bool:
-    if Budget.objects.exclude(warn_at=None, stop_at=None).exists():
-        queue.enqueue("jobs.notices.tasks.look_at_budgets", ahead)
-    return True
+    _errand("budgets", BUDGETS_EVERY, store.clock.now, ask)
 
 
 def _check_books(store: Store) -> None:

@@ -74,7 +74,7 @@ def _begin(now: datetime) -> list[Delivery]:
 
 def _send(delivery: Delivery, now: datetime) -> Failed | None:
     if delivery.channel == Channel.EMAIL:
-        return send_notice(delivery.notice, delivery.target)
+        return send_notice(delivery)
     assert delivery.webhook is not None
     return post(delivery.webhook, event_of(delivery.notice), now)
 

@@ -12,23 +12,24 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from jobs.models import Notice
+from jobs.models import Delivery
 from jobs.notices.failing import Failed, Failing
 
 
-def send_notice(notice: Notice, to: str) -> Failed | None:
+def send_notice(delivery: Delivery) -> Failed | None:
     """None when the mail server took it."""
+    notice = delivery.notice
     context = {
         "notice": notice,
         "link": settings.PUBLIC_URL + notice.link,
         "preferences": f"{settings.PUBLIC_URL}/accounts/notices/",
     }
     return mail_send(
-        to=[to],
+        to=[delivery.target],
         subject=f"{notice.title} · {notice.team.name}",
         text=render_to_string("notices/mail.txt", context),
         html=render_to_string("notices/mail.html", context),
-        message_id=notice.public_id,
+        message_id=f"{notice.public_id}.{delivery.pk}",
     )
 
 

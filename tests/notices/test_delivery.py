@@ -246,7 +246,7 @@ def test_a_mail_server_that_is_down_loses_nothing(cast: Cast) -> None:  # noqa: 
     (taken,) = server.taken
     message = message_from_string(taken, policy=policy.default)
     assert message["Subject"] == "The budget is <used> up · Support"
-    assert message["Message-ID"].startswith(f"<{Notice.objects.get().public_id}@")
+    assert message["Message-ID"].startswith(f"<{Notice.objects.get().public_id}.")
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     assert text is not None
     assert html is not None

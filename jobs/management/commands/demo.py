@@ -62,7 +62,7 @@ class Command(BaseCommand):
             serve = subprocess.Popen(
                 [sys.executable, sys.argv[0], "serve", "--port", str(options["port"])],
                 start_new_session=True,
-                env=tied(),
+                env=tied() | {"PUBLIC_URL": f"http://127.0.0.1:{options['port']}"},
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: serve.terminate())
