@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[int, float], list[Figure]]] = {
     "export": bulk.export,
     "pages": bulk.pages,
     "costs": costs.pages,
+    "compare": costs.compare,
     "scale": scale.life_of_a_record,
     "estimate": estimate.estimate,
 }

@@ -12,12 +12,14 @@ from django.test import Client
 from bench.actions import prepare
 from jobs.models import (
     Connection,
+    Job,
     Membership,
     PromptTemplate,
     Role,
     Team,
     TemplateVersion,
 )
+from jobs.models.fields import new_public_id
 from jobs.teams.tokens import token_create
 
 TEAMS, TEMPLATES, VERSIONS, MODELS = 6, 30, 3, 3
@@ -233,3 +235,29 @@ def _p95(client: Client, address: str, times: int, **options: Any) -> float:
         if at >= 2:  # the first ones compile templates
             took.append((time.monotonic() - began) * 1000)
     return statistics.quantiles(took, n=20)[-1]
+
+
+def twin(*, job: int) -> dict[str, int]:
+    """Another job over the same rows."""
+    found = Job.objects.get(pk=job)
+    found.pk, found.public_id, found.name = None, new_public_id(), "twin"
+    found.save(force_insert=True)
+    return {"job": found.pk}
+
+
+def compare_pages(*, user: int, job: int, other: int, times: int) -> dict[str, float]:
+    """p95 of the server's time in ms; every hundredth answer of the other job is another."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'UPDATE jobs_record SET output = \'{"label":"early"}\' WHERE job_id = %s AND '
+            "n %% 100 = 1",
+            [other],
+        )
+        cursor.execute("VACUUM (ANALYZE) jobs_record")
+    ids = [Job.objects.get(pk=pk).public_id for pk in (job, other)]
+    address = f"/jobs/compare/?a={ids[0]}&b={ids[1]}"
+    client = _client(user)
+    return {
+        "compare": _p95(client, address, times),
+        "compare, only one succeeded": _p95(client, f"{address}&show=only_a", times),
+    }

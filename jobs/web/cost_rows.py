@@ -80,7 +80,7 @@ def _href(chosen: Choice, row: CostRow, elsewhere: set[Any]) -> str:
         behind = {"value": row.key} if row.id is not None else {"untagged": "1"}
         return f"?{chosen.query(by='job', **behind)}" if row.id != "" else ""
     if chosen.by == "job" and row.key and row.id not in elsewhere:
-        return f"{reverse('job', args=[row.key])}?{urlencode({'tab': 'records'})}"
+        return f"{reverse('job', args=[row.key])}?{urlencode({'tab': 'costs'})}"
     if not row.key and row.id not in (0, -1):
         return ""
     if chosen.by == "job":

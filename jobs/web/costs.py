@@ -53,10 +53,11 @@ def costs(request: PageRequest) -> HttpResponse:
         "rest_share": share_of(table.rest, total),
         "chart": _chart(chosen, table, {one["day"] for one in told["odd_days"]}),
         "group_label": GROUPS[chosen.by],
+        "behind": f"?{chosen.query(by='job')}",
         "before_query": chosen.query(**{"from": chosen.before.first, "to": chosen.before.last}),
         "days_words": days_text(chosen.days),
         "tabs": [
-            {"label": label, "url": f"?{chosen.query(by=key)}", "active": key == chosen.by}
+            {"label": label, "url": f"?{_by(chosen, key)}", "active": key == chosen.by}
             for key, label in GROUPS.items()
             if key != "team" or len(teams_of(request.actor.user)) > 1
         ],
@@ -93,6 +94,11 @@ def costs_csv(request: PageRequest) -> HttpResponseBase:
     name = f"costs-by-{chosen.by}-{chosen.days.first}-{chosen.days.last}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _by(chosen: Choice, key: str) -> str:
+    """Teams are told apart only where there are several."""
+    return chosen.query(by=key, **({"teams": "all"} if key == "team" else {}))
 
 
 def _tags(chosen: Choice) -> list[str]:

@@ -145,17 +145,18 @@ def test_a_version_is_held_against_the_one_before(work: Work) -> None:  # noqa: 
 
 def test_it_tells_the_days_and_jobs_out_of_line(work: Work) -> None:  # noqa: F811
     today = timezone.now()
-    for week in range(7):
+    for week in reversed(range(7)):
         job = work.job(
             succeeded=1, status=JobStatus.COMPLETED, cost=10**12 * (9 if not week else 1)
         )
         when = today - timedelta(days=1 + 7 * week)
         Job.objects.filter(pk=job.pk).update(created_at=when)
-        job.pk = Job.objects.get(pk=job.pk).pk
         _rollup(work, job, 1 + 7 * week, calls=1, accepted=1, cost=job.cost)
     page = text(work.olivia.get(f"/costs/?{_days(6)}"))
     assert re.search(r"Out of line .*\w+day, \d+ \w+: \$9\.00 9\.0 times a usual \w+day", page)
     assert "More than a week before: “Nightly tags”, +$8.00." in page
+    assert "Nightly tags: $9.00 9.0 times a usual" in page
+    assert "cost of jobs of this name: $1.00, and $1.00 to $1.00 in the 6 seen before." in page
 
 
 def test_it_says_when_a_budget_will_be_used_up(work: Work) -> None:  # noqa: F811
