@@ -355,6 +355,18 @@ class RecordDetailOut(Schema):
     prompt: PromptOut
 
 
+class RevaluationOut(Schema):
+    """Of the act itself `lines` and `difference` are those so far: it goes on in the background."""
+
+    id: str | None
+    day_from: str
+    lines: int
+    difference: str
+    without_price: int
+    looked_at: int
+    whole: bool
+
+
 class FailureOut(Schema):
     failure_class: FailureClass
     label: str

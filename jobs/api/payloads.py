@@ -113,6 +113,11 @@ class PriceIn(Payload):
     effective_from: Time | None = None
 
 
+class RevalueIn(Payload):
+    day_from: str = Field(alias="from")
+    preview: bool = False
+
+
 class RowsIn(Payload):
     """{}: all rows; {limit}: the first ones; {sample, seed}: so many at random."""
 

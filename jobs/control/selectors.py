@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from jobs.control.filters import (
@@ -28,6 +28,7 @@ from jobs.engine.records import Claimed
 from jobs.failures import POLICIES, FailureClass, suggestion_for
 from jobs.models import (
     Attempt,
+    Correction,
     DatasetRow,
     Due,
     DueReason,
@@ -307,7 +308,13 @@ def calls_of(job: Job, records: Sequence[Record]) -> dict[int, Calls]:
         .values_list("n")
         .annotate(made=Count("number"), priced=Count("cost"))
     )
-    return {n: Calls(made, made - priced) for n, made, priced in sums}
+    found = {n: Calls(made, made - priced) for n, made, priced in sums}
+    unpriced = [n for n, calls in found.items() if calls.unpriced]
+    if unpriced:
+        corrected = Correction.objects.filter(job_id=job.pk, n__in=unpriced).values_list("n")
+        for n, priced in corrected.annotate(priced=Sum("unpriced_calls")):
+            found[n] = Calls(found[n].made, found[n].unpriced + priced)
+    return found
 
 
 def neighbours(job: Job, chosen: RecordFilter, n: int) -> tuple[int | None, int | None]:

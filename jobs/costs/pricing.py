@@ -8,7 +8,7 @@ price is None: unknown, never 0.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import NamedTuple
 
@@ -25,17 +25,34 @@ _PROVIDERS = {ConnectionKind.OPENAI: "openai", ConnectionKind.ANTHROPIC: "anthro
 
 def resolve_price(*, connection: Connection, model: str, at: datetime) -> Price | None:
     """The price of `model` on `connection` at a moment; None when nobody knows it."""
-    own = Price.objects.filter(
-        Q(connection=connection) | Q(connection__isnull=True, team=connection.team_id),
-        Q(connection=connection) | Q(provider__in=("", connection.kind)),
-        Q(model=model) | Q(model__contains="*"),
-        effective_from__lte=at,
-    )
-    fitting = [price for price in own if _matches(price.model, model)]
-    if fitting:
-        return max(fitting, key=lambda price: _rank(price, model))
-    provider = _PROVIDERS.get(ConnectionKind(connection.kind))
-    return listed_price(provider, model, at) if provider else None
+    return Prices(connection, model).at(at)
+
+
+class Prices:
+    """All that a model has cost and will cost on a connection, read once."""
+
+    def __init__(self, connection: Connection, model: str) -> None:
+        self._model = model
+        self._provider = _PROVIDERS.get(ConnectionKind(connection.kind))
+        self._listed: dict[date, Price | None] = {}
+        own = Price.objects.filter(
+            Q(connection=connection) | Q(connection__isnull=True, team=connection.team_id),
+            Q(connection=connection) | Q(provider__in=("", connection.kind)),
+            Q(model=model) | Q(model__contains="*"),
+        )
+        fitting = [price for price in own if _matches(price.model, model)]
+        self._own = sorted(fitting, key=lambda price: _rank(price, model), reverse=True)
+
+    def at(self, moment: datetime) -> Price | None:
+        for price in self._own:
+            if price.effective_from <= moment:
+                return price
+        if self._provider is None:
+            return None
+        day = moment.date()
+        if day not in self._listed:
+            self._listed[day] = listed_price(self._provider, self._model, moment)
+        return self._listed[day]
 
 
 def _matches(pattern: str, model: str) -> bool:

@@ -33,6 +33,7 @@ from jobs.engine.pilots import conclude_pilots
 from jobs.engine.reclaiming import begin_leases_anew, reclaim_expired
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.resuming import give_back_idle, resume_within_budgets
+from jobs.engine.revaluing import revalue_chunk
 from jobs.engine.stalls import mend_stalls
 from jobs.engine.store import Store
 from jobs.engine.twins import forget_hints, look_again
@@ -51,6 +52,7 @@ from jobs.models import (
     Record,
     RecordStatus,
     Replay,
+    Revaluation,
     StatusReason,
     Throughput,
     Worker,
@@ -135,6 +137,7 @@ def _do_duties(store: Store) -> bool:
         _cancel,
         _apply_replays,
         look_again,
+        _apply_revaluations,
         _close,
         _put_back_due,
         _resume_ingests,
@@ -194,6 +197,15 @@ def _apply_replays(store: Store) -> None:
         for _ in range(CHUNKS_A_SWEEP):
             if not replay_chunk(store.dialect, replay_id, store.clock.now()):
                 break
+
+
+def _apply_revaluations(store: Store) -> None:
+    unfinished = Revaluation.objects.filter(finished_at__isnull=True)
+    jobs = dict(unfinished.values_list("id", "job_id"))
+    free = set(unlocked_jobs(store.dialect, jobs.values()))
+    for revaluation_id in (one for one, job_id in jobs.items() if job_id in free):
+        # Few: the task that does it is on its way, or was lost.
+        revalue_chunk(store.dialect, revaluation_id, store.clock.now())
 
 
 def _close(store: Store) -> None:

@@ -19,6 +19,7 @@ from jobs.engine.lane import CEILING
 from jobs.engine.reconcile import sweep_if_due
 from jobs.engine.replaying import replay_chunk
 from jobs.engine.retention import forget_bodies
+from jobs.engine.revaluing import revalue_chunk
 from jobs.engine.slice import Slice, Tuning
 from jobs.engine.store import Store
 from jobs.engine.twins import look
@@ -132,6 +133,17 @@ def apply_replay(replay_id: int) -> None:
     while not queue.stopping.is_set() and replay_chunk(store.dialect, replay_id, store.clock.now()):
         queue.ring()
     queue.ring()
+
+
+@queue.task
+def revalue(revaluation_id: int) -> None:
+    """Value a job anew."""
+    store = Store()
+    store.sync_clock()
+    while not queue.stopping.is_set() and revalue_chunk(
+        store.dialect, revaluation_id, store.clock.now()
+    ):
+        pass
 
 
 @queue.task

@@ -8,6 +8,7 @@ from jobs.models.costs import (
     CorrectionKind,
     CostRollup,
     DirectCall,
+    Revaluation,
     Throughput,
 )
 from jobs.models.datasets import BadRows, Dataset, DatasetRow, DatasetStatus, TwinCount
@@ -93,6 +94,7 @@ __all__ = [
     "Record",
     "RecordStatus",
     "Replay",
+    "Revaluation",
     "Role",
     "RowEdit",
     "Scan",

@@ -175,6 +175,38 @@ class Correction(models.Model):
         return f"{self.kind} attempt {self.number} of record {self.n}"
 
 
+class Revaluation(models.Model):
+    """A job valued anew from a day on, because somebody said so. Applied in the background by chunks:
+    `applied_to` is the last row that was looked at. Money is in pico-USD.
+    """
+
+    public_id = public_id()
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="revaluations")
+    day_from = models.DateField()
+    applied_to = models.IntegerField(default=0)
+    lines = models.IntegerField(default=0)  # corrections made
+    difference = models.BigIntegerField(default=0)
+    without_price = models.IntegerField(default=0)  # calls whose price is unknown still
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # One at a time: two would look at the same lines.
+            models.UniqueConstraint(
+                fields=["job"],
+                condition=models.Q(finished_at__isnull=True),
+                name="one_open_revaluation",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"revaluation of job {self.job_id} from {self.day_from}"
+
+
 class ClosedMonth(models.Model):
     """A month of a team whose figures never change again; `totals` is what they were."""
 

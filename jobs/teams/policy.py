@@ -28,6 +28,7 @@ class Action(StrEnum):
     BUDGET_WRITE = "budget.write"
     PRICE_READ = "price.read"
     PRICE_WRITE = "price.write"
+    LEDGER_CORRECT = "ledger.correct"
     MEMBER_READ = "member.read"
     MEMBER_WRITE = "member.write"
     TOKEN_OWN = "token.own"  # noqa: S105
@@ -55,6 +56,7 @@ MINIMUM_ROLE: dict[Action, Role] = {
     Action.BUDGET_WRITE: Role.LEAD,
     Action.PRICE_READ: Role.OPERATOR,
     Action.PRICE_WRITE: Role.ADMIN,
+    Action.LEDGER_CORRECT: Role.ADMIN,
     Action.MEMBER_READ: Role.LEAD,
     Action.MEMBER_WRITE: Role.ADMIN,
     Action.TOKEN_OWN: Role.OPERATOR,
@@ -101,6 +103,8 @@ PAGES: dict[str, Rule] = {
     "job_resume": Action.JOB_CONTROL,
     "job_cancel": Action.JOB_CONTROL,
     "job_results": Action.JOB_READ,
+    "job_ledger": Action.JOB_READ,
+    "job_revalue": Action.LEDGER_CORRECT,
     "record": Action.JOB_READ,
     "failures": Action.JOB_READ,
     "replay": Action.JOB_READ,
@@ -166,6 +170,7 @@ OPERATIONS: dict[str, Rule] = {
     "job_pause": Action.JOB_CONTROL,
     "job_resume": Action.JOB_CONTROL,
     "job_cancel": Action.JOB_CONTROL,
+    "job_revalue": Action.LEDGER_CORRECT,
     "record_list": Action.JOB_READ,
     "record_get": Action.JOB_READ,
     "failure_list": Action.JOB_READ,

@@ -1,4 +1,4 @@
-"""One job: its live page with the tabs records, activity and config; its buttons; its downloads."""
+"""One job: its live page with its tabs; its buttons; its downloads."""
 
 import json
 from decimal import Decimal
@@ -22,6 +22,7 @@ from jobs.money import price_to_usd
 from jobs.teams.access import job_for
 from jobs.teams.policy import Action
 from jobs.templatetags.figures import count_text
+from jobs.web.job_cost import cost_tab
 from jobs.web.job_frame import FRAME, cancel_question, job_frame
 from jobs.web.live import answer, is_poll, part
 from jobs.web.pages import PageRequest, go_to, page, tell_ignored
@@ -29,7 +30,7 @@ from jobs.web.records import record_list
 
 # The newest events; a job has few, and the audit log has them all.
 ACTIVITY = 200
-TABS = ("records", "activity", "config")
+TABS = ("records", "costs", "activity", "config")
 
 
 @page(Action.JOB_READ)
@@ -44,7 +45,12 @@ def job(request: PageRequest, job_id: str) -> HttpResponseBase:
         tab = "records"
     context, tag = job_frame(request, found, tab)
     if not is_poll(request):
-        rest = {"records": record_list, "activity": _activity, "config": _config}[tab]
+        rest = {
+            "records": record_list,
+            "costs": cost_tab,
+            "activity": _activity,
+            "config": _config,
+        }[tab]
         context |= rest(request, found)
         if tab == "records":
             tell_ignored(request, RecordFilter.parse(request.GET).ignored)
@@ -83,6 +89,7 @@ _EVENTS = {
     "job.resume": ("Resumed", "player-play", "green"),
     "job.cancel": ("Cancelled", "ban", "red"),
     "job.replay": ("Replayed", "refresh", "blue"),
+    "job.revalue": ("Valued anew", "coin", "blue"),
 }
 
 

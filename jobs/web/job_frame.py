@@ -306,6 +306,7 @@ def _tabs(job: Job, url: str, active: str) -> list[dict[str, Any]]:
     tabs = [
         ("records", "Records", url, job.total, ""),
         ("failures", "Failures", reverse("failures", args=[job.public_id]), job.failed, "red"),
+        ("costs", "Costs", f"{url}?tab=costs", None, ""),
         ("activity", "Activity", f"{url}?tab=activity", None, ""),
         ("config", "Config", f"{url}?tab=config", None, ""),
         ("compare", "Compare", f"{reverse('job_compare')}?a={job.public_id}", None, ""),

@@ -25,9 +25,10 @@ from jobs.control.selectors import (
     record_view,
 )
 from jobs.costs.known import known
+from jobs.costs.proof import Proof, proofs
 from jobs.errors import Conflict, Invalid, NotFound
 from jobs.failures import POLICIES, FailureClass, suggestion_for
-from jobs.models import Attempt, Job, Record, RecordStatus, Worker
+from jobs.models import Attempt, AttemptOutcome, Job, Record, RecordStatus, Worker
 from jobs.prompts.template import PromptText, TemplateFault
 from jobs.teams.access import job_for
 from jobs.teams.policy import Action
@@ -37,6 +38,7 @@ from jobs.web.form_keys import form_key, new_nonce
 from jobs.web.job_frame import why_not
 from jobs.web.live import answer, tag_of
 from jobs.web.pages import PageRequest, go_to, page, submitted
+from jobs.web.proof import proof_shown
 from jobs.web.textareas import typed
 from jobs.written import read
 
@@ -246,6 +248,8 @@ def _record_context(
     if applied:
         reason = "A replay of this record is on its way"
     columns = _columns(request, job, view, errors)
+    proven = proofs(job.pk, view.attempts)
+    unpriced = sum(one.total is None and not one.settled for one in proven.values())
     return {
         # On its way, and no form of somebody's typing in it.
         "polls": applied
@@ -262,7 +266,7 @@ def _record_context(
         "record": record,
         "row_title": f"Row {count_text(record.n)}",
         "status": RecordStatus(record.status).label,
-        "cost": known(record.cost, sum(one.cost is None for one in view.attempts)),
+        "cost": known(record.cost, unpriced),
         "view": view,
         "errors": errors,
         "form_error": errors.get("", ""),
@@ -270,7 +274,7 @@ def _record_context(
         "output": pretty_output(record.output or ""),
         "failure": POLICIES[failure] if failure else None,
         "suggestion": suggestion_for(failure, record.message or "") if failure else "",
-        "attempts": _attempts(view.attempts),
+        "attempts": _attempts(view.attempts, proven),
         "previous_url": _record_url(job, before, query),
         "next_url": _record_url(job, after, query),
         "filtered": chosen.active,
@@ -345,7 +349,9 @@ def pretty_output(output: str) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
+def _attempts(
+    attempts: list[Attempt], proven: Mapping[tuple[int, int], Proof]
+) -> list[dict[str, Any]]:
     """Attempts with their worker's host (while it is known) and their class in words."""
     hosts = dict(
         Worker.objects.filter(pk__in={one.worker for one in attempts}).values_list("pk", "host")
@@ -353,6 +359,8 @@ def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
     return [
         {
             "attempt": one,
+            "proof": proof_shown(one, proven[one.n, one.number]),
+            "shown_cost": _shown_cost(one, proven[one.n, one.number]),
             "worker": hosts.get(one.worker, one.worker[:8]),
             "failure": POLICIES[FailureClass(one.failure_class)].label
             if one.failure_class in set(FailureClass)
@@ -370,6 +378,12 @@ def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
         }
         for one in attempts
     ]
+
+
+def _shown_cost(attempt: Attempt, proof: Proof) -> int | None:
+    """With corrections; of a call still in doubt the most that it can have cost."""
+    doubtful = attempt.outcome == AttemptOutcome.IN_DOUBT and not proof.settled
+    return attempt.cost if doubtful else proof.total
 
 
 def _purpose(attempt: Attempt) -> str:

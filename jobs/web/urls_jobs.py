@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web import compare, failures, job, jobs, launch, records, replays
+from jobs.web import compare, failures, job, job_cost, jobs, launch, records, replays
 
 urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("jobs/<slug:job_id>/resume/", job.job_resume, name="job_resume"),
     path("jobs/<slug:job_id>/cancel/", job.job_cancel, name="job_cancel"),
     path("jobs/<slug:job_id>/results/", job.job_results, name="job_results"),
+    path("jobs/<slug:job_id>/ledger/", job_cost.job_ledger, name="job_ledger"),
+    path("jobs/<slug:job_id>/revalue/", job_cost.job_revalue, name="job_revalue"),
     path("jobs/<slug:job_id>/failures/", failures.failures, name="failures"),
     path("jobs/<slug:job_id>/records/<int:n>/", records.record, name="record"),
     path("jobs/<slug:job_id>/replay/", replays.replay_new, name="replay_new"),

@@ -36,6 +36,7 @@ def bodies(ids: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         },
         "job_launch": job,
         "launch_estimate": job,
+        "job_revalue": {"from": "2026-11-01"},
         "job_replay": {
             "overrides": {
                 "template": ids["template_id"],

@@ -232,7 +232,7 @@ def test_the_list_polls_while_rows_can_change(work: Work) -> None:  # noqa: F811
 
 def test_a_record_polls_from_its_replay_to_its_end(work: Work, ended: Job) -> None:  # noqa: F811
     url = f"/jobs/{ended.public_id}/records/3/"
-    assert 'hx-trigger="every' not in work.olivia.get(url).content.decode()
+    assert 'hx-trigger="every 2s' not in work.olivia.get(url).content.decode()
     page = work.olivia.post(url, {"nonce": "n"}, follow=True)
     # Nobody has put it back to pending yet.
     assert "A replay is being applied" in text(page)
