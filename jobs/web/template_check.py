@@ -3,6 +3,7 @@
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from jobs.costs.prefix_advice import PrefixAdvice, prefix_advice
 from jobs.costs.pricing import resolve_price
 from jobs.models import Connection, Dataset, DatasetStatus, Price, PromptTemplate
 from jobs.prompts.selectors import PreviewRow, VariableUse, preview, variable_use
@@ -16,9 +17,13 @@ def ready_datasets(actor: Actor) -> QuerySet[Dataset]:
     return Dataset.objects.filter(team=actor.team, status=DatasetStatus.READY).order_by("-pk")
 
 
-def price_of(connections: QuerySet[Connection], chosen: str, model: str) -> Price | None:
+def connection_of(connections: QuerySet[Connection], chosen: str) -> Connection | None:
+    """The one that stands beside "Try"."""
+    return (connections.filter(public_id=chosen) if chosen else connections).first()
+
+
+def price_of(connection: Connection | None, model: str) -> Price | None:
     """What the model that stands beside "Try" costs; None where nobody knows."""
-    connection = (connections.filter(public_id=chosen) if chosen else connections).first()
     if connection is None or not model:
         return None
     return resolve_price(connection=connection, model=model.strip(), at=timezone.now())
@@ -45,3 +50,14 @@ def checked(
     if dataset is None:
         return None, use, None
     return preview(prompt=prompt, dataset=dataset, rows=[row])[0], use, None
+
+
+def advice_of(
+    form: EditorForm, connection: Connection | None, model: str, price: Price | None
+) -> PrefixAdvice | None:
+    """What the provider keeps of these prompts between calls, or could; of texts that compile."""
+    if connection is None:
+        return None
+    return prefix_advice(
+        system=form.system, user=form.user, connection=connection, model=model.strip(), price=price
+    )

@@ -24,7 +24,14 @@ from jobs.teams.access import connection_for, dataset_for, template_version_for
 from jobs.teams.policy import Action
 from jobs.web.models_known import known_models
 from jobs.web.pages import PageRequest, go_to, page
-from jobs.web.template_check import checked, price_of, ready_datasets, usual_dataset
+from jobs.web.template_check import (
+    advice_of,
+    checked,
+    connection_of,
+    price_of,
+    ready_datasets,
+    usual_dataset,
+)
 from jobs.web.template_form import EditorForm
 
 
@@ -190,7 +197,8 @@ def _context(
     used = given.get("try_connection", last.connection.public_id if last else "")
     models = known_models(actor.team)
     model = given.get("try_model", "") or (last.model if last else next(iter(models), ""))
-    price = price_of(connections, used, model)
+    connection = connection_of(connections, used)
+    price = price_of(connection, model)
     return {
         "form": form,
         "error": form.error(),
@@ -203,6 +211,7 @@ def _context(
         "shown": shown,
         "use": use,
         "fault": fault,
+        "advice": None if fault else advice_of(form, connection, model, price),
         "total_tokens": shown.tokens * dataset.rows if shown and dataset else None,
         "row_cost": value(Usage(shown.tokens), price) if shown and price else None,
         "total_cost": (

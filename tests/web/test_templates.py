@@ -12,7 +12,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from jobs.models import DirectCall, JobStatus, PromptTemplate, TemplateVersion
+from jobs.models import DirectCall, JobStatus, Price, PromptTemplate, TemplateVersion
 from tests.cast import cast  # noqa: F401
 from tests.simulator_process import SimulatorProcess
 from tests.web.reading import assert_harmless, queries, tag_with, tags, text
@@ -257,6 +257,33 @@ def test_what_is_typed_is_checked_against_a_dataset(work: Work) -> None:  # noqa
     assert "The dataset has rows 1 to 200" in checked(row="0")
     for odd in ("-1", "x", "9" * 30, ""):
         assert "Ticket 1 " in checked(row=odd)
+
+
+@pytest.mark.django_db
+def test_it_says_what_the_order_of_text_and_columns_is_worth(work: Work) -> None:  # noqa: F811
+    work.priced()
+    Price.objects.update(input=1_000_000, cached_input=100_000, cache_write=1_250_000)
+    sent = {"try_connection": work.connection.public_id, "try_model": MODEL}
+    long = "Heed what follows. " * 400  # 1,900 tokens
+
+    def told(**texts: str) -> str:
+        page = work.olivia.post(f"{url_of(work)}edit/", {**draft(**texts), **sent}, headers=CHECK)
+        return text(page)
+
+    # 999 of 1,000 calls read 1,908 tokens at a tenth of 1 USD a million.
+    kept = told(system=long, action="check")
+    assert "begins with the same 1.9k tokens or so" in kept
+    assert "(from 1,024 on): about $1.72 saved for 1,000 rows with" in kept
+    first = told(user="{{ subject }}" + long, system="", action="check")
+    assert "Put what is taken from the row at the end." in first
+    assert "about $1.72 saved for 1,000 rows" in first
+    # Nothing to say of what is short in any order, and of text that not every row gets.
+    for texts in (
+        {"system": "Heed."},
+        {"user": "{{ subject }}{% if subject %}" + long + "{% endif %}"},
+    ):
+        said = told(**{"action": "check", **texts})
+        assert "between calls" not in said
 
 
 @pytest.mark.django_db
