@@ -31,7 +31,8 @@ class Advice:
     kind: str  # failures | replays | duplicates | again | model
     saving: int
     count: int
-    job: Job | None = None
+    job: Job | None = None  # the one that it concerns most
+    jobs: int = 0
     failure_class: str = ""
     template: str = ""
     model: str = ""
@@ -56,8 +57,7 @@ def advice_for(team_id: int, month: Month) -> list[Advice]:
     ids = _jobs(scope, days)
     found = [*_models(scope, days), *_replays(scope, days)]
     if ids:
-        jobs = Job.objects.in_bulk(ids)
-        found += [*_failures(jobs, days), *_duplicates(jobs, days), *_again(jobs, days)]
+        found += [*_failures(ids, days), *_duplicates(ids, days), *_again(ids, days)]
     found.sort(key=lambda one: (-one.saving, one.kind))
     return [one for one in found if one.saving > 0][:MOST_ADVICE]
 
@@ -100,27 +100,37 @@ def _models(scope: Scope, days: Days) -> Iterator[Advice]:
 
 def _replays(scope: Scope, days: Days) -> Iterator[Advice]:
     rows, _ = group_sums(scope, days, ["job"], ["superseded_cost"])
-    wasted = {job_id: int(cost) for job_id, cost in rows if job_id and cost > 0}
-    jobs = Job.objects.in_bulk(sorted(wasted, key=lambda pk: -wasted[pk])[:MOST_JOBS])
-    for job_id, job in jobs.items():
-        yield Advice(kind="replays", saving=wasted[job_id], count=0, job=job)
+    wasted = [(job_id, int(cost), 0) for job_id, cost in rows if job_id and cost > 0]
+    yield from _together("replays", wasted)
 
 
-def _failures(jobs: dict[int, Job], days: Days) -> Iterator[Advice]:
-    """Calls that brought nothing, by job and cause."""
-    where, values = _attempts(jobs, days)
+def _failures(ids: Sequence[int], days: Days) -> Iterator[Advice]:
+    """Calls that brought nothing, by cause."""
+    where, values = _attempts(ids, days)
     waste = ", ".join(["%s"] * len(_FRUITLESS))
     rows = _fetch(
-        "SELECT job_id, failure_class, SUM(cost), COUNT(*) FROM jobs_attempt "
-        f"WHERE {where} AND waste IN ({waste}) GROUP BY job_id, failure_class",
+        "SELECT failure_class, job_id, SUM(COALESCE(cost, 0)), COUNT(*) FROM jobs_attempt "
+        f"WHERE {where} AND waste IN ({waste}) GROUP BY failure_class, job_id",
         [*values, *_FRUITLESS],
     )
-    for job_id, failure_class, cost, calls in rows:
+    by_class: dict[str, list[tuple[int, int, int]]] = {}
+    for failure_class, job_id, cost, calls in rows:
+        by_class.setdefault(failure_class, []).append((job_id, int(cost), calls))
+    for failure_class, found in by_class.items():
+        yield from _together("failures", found, failure_class)
+
+
+def _together(
+    kind: str, found: Sequence[tuple[int, int, int]], failure_class: str = ""
+) -> Iterator[Advice]:
+    """One advice of (job, saving, calls) of several jobs, with the job that it concerns most."""
+    if found:
         yield Advice(
-            kind="failures",
-            saving=int(cost or 0),
-            count=calls,
-            job=jobs[job_id],
+            kind=kind,
+            saving=sum(saving for _, saving, _ in found),
+            count=sum(calls for *_, calls in found),
+            job=Job.objects.get(pk=max(found, key=lambda one: (one[1], -one[0]))[0]),
+            jobs=len(found),
             failure_class=failure_class,
         )
 
@@ -128,9 +138,9 @@ def _failures(jobs: dict[int, Job], days: Days) -> Iterator[Advice]:
 _ANSWERED = "outcome IN ('accepted', 'superseded') AND request_key IS NOT NULL AND generation = 0"
 
 
-def _duplicates(jobs: dict[int, Job], days: Days) -> Iterator[Advice]:
+def _duplicates(ids: Sequence[int], days: Days) -> Iterator[Advice]:
     """Rows of one job that asked the same, each called for; the dearest of the calls was needed."""
-    where, values = _attempts(jobs, days)
+    where, values = _attempts(ids, days)
     rows = _fetch(
         "SELECT job_id, SUM(paid - dearest), SUM(calls - 1) FROM (SELECT job_id, request_key, "
         "SUM(COALESCE(cost, 0)) AS paid, MAX(COALESCE(cost, 0)) AS dearest, COUNT(*) AS calls "
@@ -138,13 +148,13 @@ def _duplicates(jobs: dict[int, Job], days: Days) -> Iterator[Advice]:
         "HAVING COUNT(*) > 1) twice GROUP BY job_id",
         values,
     )
-    for job_id, saving, calls in rows:
-        yield Advice(kind="duplicates", saving=int(saving), count=int(calls), job=jobs[job_id])
+    found = [(job_id, int(saving), int(calls)) for job_id, saving, calls in rows if saving]
+    yield from _together("duplicates", found)
 
 
-def _again(jobs: dict[int, Job], days: Days) -> Iterator[Advice]:
+def _again(ids: Sequence[int], days: Days) -> Iterator[Advice]:
     """Requests that one job had an answer to when another asked the same again."""
-    where, values = _attempts(jobs, days)
+    where, values = _attempts(ids, days)
     rows = _fetch(
         "SELECT SUM(paid - dearest), SUM(times - 1) FROM (SELECT request_key, SUM(dearest) AS paid, "
         "MAX(dearest) AS dearest, COUNT(*) AS times FROM (SELECT job_id, request_key, "
@@ -157,9 +167,9 @@ def _again(jobs: dict[int, Job], days: Days) -> Iterator[Advice]:
         yield Advice(kind="again", saving=int(saving or 0), count=int(calls or 0))
 
 
-def _attempts(jobs: dict[int, Job], days: Days) -> tuple[str, list[Any]]:
-    places = ", ".join(["%s"] * len(jobs))
-    values = [*jobs, days.first.isoformat(), days.last.isoformat()]
+def _attempts(ids: Sequence[int], days: Days) -> tuple[str, list[Any]]:
+    places = ", ".join(["%s"] * len(ids))
+    values = [*ids, days.first.isoformat(), days.last.isoformat()]
     return f"job_id IN ({places}) AND day BETWEEN %s AND %s", values
 
 

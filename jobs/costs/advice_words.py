@@ -26,16 +26,15 @@ def words_of(advice: Advice) -> Words:
 
 def _failures(one: Advice) -> Words:
     return Words(
-        f"{one.failure}: {_calls(one.count)} of “{one.job}” were paid and brought nothing",
-        one.suggestion
-        or "Look at the failures of the job, and mend their cause before it runs again.",
+        f"{one.failure}: {_calls(one.count)} of {_jobs(one)} were paid and brought nothing",
+        one.suggestion or "Look at the failures and mend their cause before the next run.",
         f"what these {_calls(one.count)} cost",
     )
 
 
 def _replays(one: Advice) -> Words:
     return Words(
-        f"Replays threw away results of “{one.job}” that were paid",
+        f"Replays threw away results of {_jobs(one)} that were paid",
         "Try template and model on a pilot first, and replay only the rows whose result is wrong.",
         "what the results cost that replays took the place of",
     )
@@ -43,7 +42,7 @@ def _replays(one: Advice) -> Words:
 
 def _duplicates(one: Advice) -> Words:
     return Words(
-        f"{_calls(one.count)} of “{one.job}” asked what another row had asked",
+        f"{_calls(one.count)} of {_jobs(one)} asked what another row had asked",
         "Let rows that ask the same share one call: tick it when the job is launched.",
         "what such calls cost, less the dearest of each kind",
     )
@@ -70,3 +69,7 @@ def _model(one: Advice) -> Words:
 
 def _calls(count: int) -> str:
     return f"{count:,} call{'' if count == 1 else 's'}"
+
+
+def _jobs(one: Advice) -> str:
+    return f"“{one.job}”" if one.jobs == 1 else f"{one.jobs:,} jobs (most in “{one.job}”)"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from jobs.costs.months import Month
 from jobs.costs.selectors import cost_table
@@ -26,7 +27,10 @@ from tests.costs.books import (
     write_direct_call,
 )
 from tests.costs.validator import install, validate
+from tests.engine.build import make_job
+from tests.engine.drive import run_job
 from tests.environment import REQUIRE_ALL, TEST_DB
+from tests.simulator_process import SimulatorProcess
 from tests.web.work import MODEL, Work, work  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +185,19 @@ def test_the_ledger_of_a_job_is_a_handful_of_lines(work: Work) -> None:  # noqa:
     found = lines(work.cast.client(work.cast.bob), "/costs/focus.csv?month=2026-05")
     assert len(found) == 5
     assert sum(Decimal(line["BilledCost"]) for line in found) == to_usd(30 * RATES.cost(USAGE))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_real_job_it_says_what_the_provider_counted(work: Work) -> None:  # noqa: F811
+    """Retries, repairs and a replay are in it, each token once."""
+    with SimulatorProcess({"invalid_json": 0.2, "refusal": 0.1}, seed=3) as simulator:
+        job = run_job(make_job(40, url=simulator.url, team=work.cast.team))
+        stats = simulator.stats()["models"][job.model]
+    today = Month.of(timezone.now().date())
+    found = lines(work.cast.client(work.cast.bob), f"/costs/focus.csv?month={today}")
+    assert sum(Decimal(line["BilledCost"]) for line in found) == to_usd(job.cost)
+    tokens = {"Input tokens": Decimal(0), "Output tokens": Decimal(0)}
+    for line in found:
+        tokens[line["SkuMeter"]] += Decimal(line["PricingQuantity"])
+    assert list(tokens.values()) == [stats["input_tokens"], stats["output_tokens"]]
+    assert job.attempts > 40

@@ -47,10 +47,13 @@ def test_it_says_what_would_have_saved_most_and_how_that_was_computed(work: Work
     nightly = spend(work)
     advice = advice_for(work.cast.team.pk, OCTOBER)
     told = [(one.kind, one.saving, one.count) for one in advice]
-    assert told == [("failures", 9 * ONE, 9), ("duplicates", 2 * ONE, 2), ("again", ONE, 1)]
+    assert told == [("failures", 10 * ONE, 10), ("duplicates", 2 * ONE, 2), ("again", ONE, 1)]
     page = text(work.olivia.get("/costs/report/?month=2026-10"))
-    assert "Answer cut off: 9 calls of “Nightly tags” were paid and brought nothing" in page
-    assert "Saving: $0.0034 (what these 9 calls cost)" in page
+    assert (
+        "Answer cut off: 10 calls of 2 jobs (most in “Nightly tags”) were paid and brought nothing"
+        in page
+    )
+    assert "Saving: $0.0037 (what these 10 calls cost)" in page
     assert "2 calls of “Nightly tags” asked what another row had asked" in page
     # 16 calls against one in the month before.
     assert f"×{16 * ONE / ONE:.1f}" in page
@@ -97,6 +100,9 @@ def test_it_is_sent_once_to_leads_and_admins(
     (notice,) = Notice.objects.all()
     for body in (sent[0].body, sent[0].alternatives[0].content):
         assert "Job 1: Nightly tags" in body
-        assert "Answer cut off: 9 calls of “Nightly tags” were paid and brought nothing" in body
+        assert (
+            "Answer cut off: 10 calls of 2 jobs (most in “Nightly tags”) were paid and brought nothing"
+            in body
+        )
         assert "/costs/report/?month=2026-10" in body
-    assert notice.data["savings"][0] == {"kind": "failures", "saving": "0.003366"}
+    assert notice.data["savings"][0] == {"kind": "failures", "saving": "0.00374"}
