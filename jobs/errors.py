@@ -42,3 +42,10 @@ class NotAllowed(ServiceError):
 
 class Conflict(ServiceError):
     """The object's present state does not permit this (409)."""
+
+
+class BudgetRefused(Invalid):
+    """A budget does not allow it now (402). The words say which, how far it is used up, until when."""
+
+    def __init__(self, words: str):
+        super().__init__([FieldError(("budget",), words)])

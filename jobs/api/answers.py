@@ -274,6 +274,18 @@ class SourceOut(Schema):
     row: int
 
 
+class BudgetOut(Schema):
+    team: str
+    connection: str | None
+    month: str
+    warn_at: str | None
+    stop_at: str | None
+    spent: str
+    reserved: str
+    granted: str
+    resets: str
+
+
 class RecordOut(Schema):
     row: int
     status: RecordState

@@ -6,7 +6,17 @@ from django.http import HttpRequest
 from ninja import NinjaAPI, Swagger
 from ninja.renderers import BaseRenderer
 
-from jobs.api import connections, costs, datasets, jobs, ledger, months, problems, templates
+from jobs.api import (
+    budgets,
+    connections,
+    costs,
+    datasets,
+    jobs,
+    ledger,
+    months,
+    problems,
+    templates,
+)
 from jobs.api.actor import Bearer
 from jobs.api.document import complete
 from jobs.api.parsing import JsonParser
@@ -50,6 +60,7 @@ api.add_router("/connections", refuse_unknown(connections.router))
 api.add_router("/prices", refuse_unknown(connections.prices))
 api.add_router("/jobs", refuse_unknown(jobs.router))
 api.add_router("/jobs", refuse_unknown(ledger.router))
+api.add_router("/budgets", refuse_unknown(budgets.router))
 api.add_router("/costs", refuse_unknown(costs.router))
 api.add_router("/costs", refuse_unknown(months.router))
 problems.install(api)

@@ -19,9 +19,10 @@ from jobs.api.answers import (
 from jobs.api.idempotency import idempotent, once_key
 from jobs.api.naming import named
 from jobs.api.paging import PAGE, Cursor, Limit, key_of, page_of
-from jobs.api.payloads import JobIn, Number, OverridesIn, ReplayIn, one_of
+from jobs.api.payloads import JobBudgetIn, JobIn, Number, OverridesIn, ReplayIn, one_of
 from jobs.api.shapes import attempt_shape, failure_shape, job_shape, quote_shape, record_shape
 from jobs.control.actions import job_cancel, job_pause, job_resume
+from jobs.control.budgets import job_budget_set
 from jobs.control.export import FORMATS, INCLUDES, results_stream
 from jobs.control.filters import RECORD_STATUSES, REPLAYED, TABS, JobFilter, RecordFilter
 from jobs.control.launch import LaunchSpec, job_checked, job_launch
@@ -156,6 +157,17 @@ def pause(request: HttpRequest, job_id: str) -> Any:
 def resume(request: HttpRequest, job_id: str) -> Any:
     actor = actor_for(request, Action.JOB_CONTROL)
     return _shape(actor, job_resume(actor=actor, job=job_for(actor, job_id)))
+
+
+@router.post(
+    "/{job_id}/budget", operation_id="job_budget", response=JobOut, summary="Change a job's budget"
+)
+@idempotent
+def budget(request: HttpRequest, job_id: str, payload: JobBudgetIn) -> Any:
+    """In USD; null: none. A job that its budget had stopped goes on by itself if it now may."""
+    actor = actor_for(request, Action.JOB_CONTROL)
+    job = job_for(actor, job_id)
+    return _shape(actor, job_budget_set(actor=actor, job=job, budget=payload.budget))
 
 
 @router.post("/{job_id}/cancel", operation_id="job_cancel", response=JobOut, summary="Cancel a job")

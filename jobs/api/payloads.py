@@ -3,6 +3,7 @@
 `null` for a field that may be left out means that it is left out.
 """
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic import (
 
 from jobs.control.filters import REPLAYED
 
+MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 # A row or version number: what a column holds.
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -34,6 +36,13 @@ def _utc(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+def _month(given: str) -> str:
+    if not MONTH.fullmatch(given):
+        raise ValueError("a month like 2026-11 is needed")
+    return given
+
+
+Month = Annotated[str, AfterValidator(_month)]
 Time = Annotated[datetime, AfterValidator(_utc)]
 
 
@@ -116,6 +125,24 @@ class PriceIn(Payload):
 class RevalueIn(Payload):
     day_from: str = Field(alias="from")
     preview: bool = False
+
+
+class BudgetIn(Payload):
+    """In USD; without `stop_at` nothing is held, without `month` it is so from this month on."""
+
+    team: str | None = None
+    connection: str | None = None
+    month: Month | None = None
+    warn_at: Decimal | None = None
+    stop_at: Decimal | None = None
+
+
+class JobBudgetIn(BaseModel):
+    """In USD; null: no budget."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    budget: Decimal | None
 
 
 class RowsIn(Payload):

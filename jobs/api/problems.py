@@ -20,7 +20,7 @@ from ninja.errors import HttpError, ValidationError
 from jobs.api.idempotency import HEADER, KeyInUse
 from jobs.api.naming import NotFoundAt
 from jobs.api.parsing import Malformed, UnsupportedType
-from jobs.errors import Conflict, FieldError, Invalid, NotAllowed, NotFound
+from jobs.errors import BudgetRefused, Conflict, FieldError, Invalid, NotAllowed, NotFound
 from jobs.troubles import RETRY_AFTER_S, is_passing
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,10 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(Invalid)
     def invalid(request: HttpRequest, error: Invalid) -> HttpResponse:
         return problem(422, "The request is not valid.", error.errors)
+
+    @api.exception_handler(BudgetRefused)
+    def refused(request: HttpRequest, error: BudgetRefused) -> HttpResponse:
+        return problem(402, error.errors[0].msg, error.errors)
 
     @api.exception_handler(NotFound)
     def not_found(request: HttpRequest, error: NotFound) -> HttpResponse:

@@ -2,6 +2,7 @@
 or settled meanwhile, and what was spent and reserved before is taken into account to the last digit."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -213,3 +214,46 @@ def _amount(loc: str, given: Any, errors: list[FieldError]) -> int | None:
             FieldError((loc,), "An amount in USD from 0 on, with at most 12 decimals; or nothing")
         )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """A budget in a month; one that has not begun stands under the rule of all months."""
+
+    budget: Budget
+    month: date
+    spent: int  # in doubt too, in pico-USD
+
+    @property
+    def reserved(self) -> int:
+        """Handed out to jobs, and not spent."""
+        return max(0, self.budget.granted - self.spent)
+
+    @property
+    def left(self) -> int | None:
+        """What may yet be handed out; None: there is no stop."""
+        stop = self.budget.stop_at
+        return None if stop is None else max(0, stop - self.budget.granted)
+
+    @property
+    def resets(self) -> date:
+        return next_month(self.month)
+
+    @property
+    def is_near(self) -> bool:
+        """It is time to look at it."""
+        budget = self.budget
+        used = max(self.spent, budget.granted)
+        if budget.warn_at is not None and self.spent >= budget.warn_at:
+            return True
+        return budget.stop_at is not None and used * 10 >= budget.stop_at * 9
+
+
+def budget_states(actor: Actor, month: date) -> list[BudgetState]:
+    """The team's budgets of a month, that over all connections first."""
+    actor.require(Action.BUDGET_READ)
+    found = Budget.objects.filter(team=actor.team).select_related("connection", "updated_by")
+    scopes = {rule.connection_id: rule for rule in found.filter(month__isnull=True)}
+    scopes.update({budget.connection_id: budget for budget in found.filter(month=month)})
+    ordered = sorted(scopes.values(), key=lambda b: b.connection.name if b.connection else "")
+    return [BudgetState(budget, month, sum(_spent(budget, month).values())) for budget in ordered]

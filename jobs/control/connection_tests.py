@@ -4,11 +4,23 @@ import asyncio
 import time
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
-from jobs.costs.services import direct_call_open, direct_call_settle
+from jobs.costs.services import (
+    direct_call_book,
+    direct_call_open,
+    direct_call_settle,
+    highest_of,
+)
 from jobs.models import Connection
-from jobs.providers.checkup import ConnectionReport, test_connection
+from jobs.providers.checkup import (
+    MAX_TOKENS,
+    QUESTION_TOKENS,
+    QUESTIONS_AT_MOST,
+    ConnectionReport,
+    test_connection,
+)
 from jobs.providers.dialogue import without_key
 from jobs.providers.formats import FORMATS
 from jobs.providers.transport import Deadline, Transport, TransportError
@@ -57,13 +69,26 @@ def connection_test(*, actor: Actor, connection: Connection, model: str) -> Conn
             actor, connection, ConnectionReport(None, str(error)), failure="authentication"
         )
     # In doubt before anything leaves: a test that dies half-way has its line.
-    first = direct_call_open(actor=actor, purpose="test", connection=connection, model=model)
+    # At the most that all its questions may cost; at a price that nobody knows yet, with nothing: to
+    # set one, people want to know first that there is a model.
+    of_one = highest_of(connection, model, QUESTION_TOKENS, MAX_TOKENS)
+    first = direct_call_open(
+        actor=actor,
+        purpose="test",
+        connection=connection,
+        model=model,
+        highest=None if of_one is None else of_one * QUESTIONS_AT_MOST,
+        held=of_one is not None,
+    )
     report, calls = asyncio.run(_run(endpoint, model))
-    for at, (outcome, took_ms) in enumerate(calls):
-        line = first
-        if at:
-            line = direct_call_open(actor=actor, purpose="test", connection=connection, model=model)
-        direct_call_settle(call=line, connection=connection, outcome=outcome, took_ms=took_ms)
+    with transaction.atomic():
+        for at, (outcome, took_ms) in enumerate(calls):
+            line = first
+            if at:
+                line = direct_call_book(
+                    actor=actor, purpose="test", connection=connection, model=model
+                )
+            direct_call_settle(call=line, connection=connection, outcome=outcome, took_ms=took_ms)
     if not calls:
         # Nothing was asked: the line is settled as a call that cost nothing.
         direct_call_settle(

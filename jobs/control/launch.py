@@ -4,7 +4,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.control.parameters import check_parameters
+from jobs.costs.direct_budgets import has_stop, room_for
 from jobs.costs.estimates import Estimate, estimate_launch
 from jobs.costs.population import population_of
-from jobs.costs.pricing import resolve_price
+from jobs.costs.pricing import Tariff, resolve_price
 from jobs.datasets.selection import rows_at, selection_size
 from jobs.engine.pilots import SIZES, begin_pilot
 from jobs.engine.store import Store
@@ -68,13 +69,14 @@ class LaunchSpec:
 
 def job_launch(*, actor: Actor, spec: LaunchSpec) -> Job:
     """Launch a job; the same launch key gives the same job again. O(1) in the rows: those of a pilot are
-    chosen among a sample of them. Raises Invalid with every fault at once."""
+    chosen among a sample of them. Raises Invalid with every fault at once, and BudgetRefused."""
     actor.require(Action.JOB_LAUNCH)
     if spec.launch_key:
         known = Job.objects.filter(team=actor.team, launch_key=spec.launch_key).first()
         if known is not None:
             return known
     job = job_checked(actor, spec)
+    _demand_room(actor, job)
     now = timezone.now()
     if job.pilot_rows:
         _choose_pilot(job)
@@ -133,6 +135,8 @@ def job_checked(actor: Actor, spec: LaunchSpec) -> Job:
     version = spec.template_version
     parameters = check_parameters({**version.defaults, **spec.parameters}, errors)
     budget = _amount("budget", spec.budget, spec, model, fault)
+    if model and not _price_is_known(spec, model) and _is_held(actor, spec):
+        fault("model", f"The price of {model} is unknown: set one so that the budget can be held")
     per_minute = _amount("max_cost_per_minute", spec.max_cost_per_minute, spec, model, fault)
     tags = _tags(spec.tags, fault)
     pilot = _whole(spec.pilot, 0, max(SIZES), "pilot", fault) or 0
@@ -259,6 +263,22 @@ def _amount(loc: str, given: Any, spec: LaunchSpec, model: str, fault: Any) -> i
     if resolve_price(connection=spec.connection, model=model, at=timezone.now()) is None:
         fault(loc, f"The price of {model} is unknown: set one before {_HELD[loc]} can be held")
     return pico
+
+
+def _is_held(actor: Actor, spec: LaunchSpec) -> bool:
+    return has_stop(actor.team, spec.connection.pk, timezone.now().astimezone(UTC).date())
+
+
+def _price_is_known(spec: LaunchSpec, model: str) -> bool:
+    return resolve_price(connection=spec.connection, model=model, at=timezone.now()) is not None
+
+
+def _demand_room(actor: Actor, job: Job) -> None:
+    """Some of the budgets must be left for what is not free. Raises BudgetRefused."""
+    now = timezone.now()
+    price = resolve_price(connection=job.connection, model=job.model, at=now)
+    if price is not None and not Tariff(price).free:
+        room_for(actor.team, job.connection_id, now.astimezone(UTC).date())
 
 
 def _tags(tags: Any, fault: Any) -> dict[str, str]:

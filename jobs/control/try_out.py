@@ -9,13 +9,14 @@ from typing import Any
 from django.conf import settings
 
 from jobs.control.parameters import check_parameters
-from jobs.costs.services import direct_call_open, direct_call_settle
-from jobs.errors import FieldError, Invalid
+from jobs.costs.services import direct_call_open, direct_call_settle, highest_of
+from jobs.errors import BudgetRefused, FieldError, Invalid
 from jobs.failures import POLICIES
 from jobs.models import Connection, Dataset, DatasetRow, DirectCall, PromptTemplate
 from jobs.prompts.schema import OutputCheck
 from jobs.prompts.services import draft_errors
 from jobs.prompts.template import PromptText, RenderFault
+from jobs.prompts.tokens import upper_bound_tokens
 from jobs.providers.dialogue import ask
 from jobs.providers.transport_kinds import make_transport
 from jobs.providers.types import Call, Endpoint, Outcome
@@ -97,9 +98,23 @@ def template_try(
             schema=dict(output_schema) if output_schema is not None else None,
             parameters=kept,
         )
-        line = direct_call_open(
-            actor=actor, purpose="try", connection=connection, model=call.model, template=template
-        )
+        bound = upper_bound_tokens(rendered.system + rendered.user)
+        bound += upper_bound_tokens(str(output_schema)) if output_schema is not None else 0
+        highest = highest_of(connection, call.model, bound, int(kept["max_tokens"]))
+        try:
+            line = direct_call_open(
+                actor=actor,
+                purpose="try",
+                connection=connection,
+                model=call.model,
+                template=template,
+                highest=highest,
+            )
+        except BudgetRefused as refusal:
+            if not asked:
+                raise
+            found[n] = TryResult(n, failure="budget_exhausted", message=str(refusal))
+            continue
         asked.append((n, values, call, line))
     answers = asyncio.run(_ask_all(endpoint, [call for _, _, call, _ in asked]))
     for (n, values, _, line), (outcome, took_ms) in zip(asked, answers, strict=True):

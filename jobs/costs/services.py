@@ -1,12 +1,14 @@
 """The ledger lines of calls made outside any job."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
 
+from jobs.costs.direct_budgets import ask_for_idle, move_direct, reserve_direct
 from jobs.costs.pricing import Tariff, resolve_price
+from jobs.errors import BudgetRefused
 from jobs.models import Connection, DirectCall, PromptTemplate
 from jobs.providers.types import Outcome, Usage
 from jobs.teams.access import Actor
@@ -19,20 +21,67 @@ def direct_call_open(
     connection: Connection,
     model: str,
     template: PromptTemplate | None = None,
+    highest: int | None,
+    held: bool = True,
 ) -> DirectCall:
-    """Write the ledger line of a call before it leaves, in doubt until it is settled."""
-    with transaction.atomic():
-        call = DirectCall.objects.create(
-            team=actor.team,
-            user=actor.user,
-            purpose=purpose,
-            template=template,
-            connection=connection,
-            model=model,
-            day=datetime.now(UTC).date(),
-        )
-        _roll_up(call, {"calls": 1, "in_doubt_calls": 1, "unpriced_calls": 1})
+    """Write the ledger line of a call before it leaves, in doubt until it is settled, at the `highest`
+    cost it may have (None: its price is unknown), which the budgets reserve unless it is not to be
+    `held`. Raises BudgetRefused."""
+    day = datetime.now(UTC).date()
+    try:
+        with transaction.atomic():
+            if held:
+                reserve_direct(actor.team, connection.pk, day, highest)
+            return _opened(actor, purpose, connection, model, template, day, highest)
+    except BudgetRefused:
+        ask_for_idle(actor.team, day)
+        raise
+
+
+def direct_call_book(
+    *, actor: Actor, purpose: str, connection: Connection, model: str
+) -> DirectCall:
+    """The line of a call that was made under another one's reservation: to be settled at once."""
+    return _opened(actor, purpose, connection, model, None, datetime.now(UTC).date(), None)
+
+
+def _opened(
+    actor: Actor,
+    purpose: str,
+    connection: Connection,
+    model: str,
+    template: PromptTemplate | None,
+    day: date,
+    highest: int | None,
+) -> DirectCall:
+    call = DirectCall.objects.create(
+        team=actor.team,
+        user=actor.user,
+        purpose=purpose,
+        template=template,
+        connection=connection,
+        model=model,
+        day=day,
+        cost=highest,
+    )
+    _roll_up(
+        call,
+        {
+            "calls": 1,
+            "in_doubt_calls": 1,
+            "in_doubt_cost": highest or 0,
+            "unpriced_calls": int(highest is None),
+        },
+    )
     return call
+
+
+def highest_of(
+    connection: Connection, model: str, input_tokens: int, max_tokens: int
+) -> int | None:
+    """The most that a call now may cost; None where nobody knows the price."""
+    price = resolve_price(connection=connection, model=model, at=datetime.now(UTC))
+    return None if price is None else Tariff(price).highest(input_tokens, max_tokens)
 
 
 def direct_call_settle(
@@ -47,6 +96,7 @@ def direct_call_settle(
         return call
     usage = outcome.usage or Usage()
     price = resolve_price(connection=connection, model=call.model, at=datetime.now(UTC))
+    reserved = call.cost
     rates, cost = None, 0 if not outcome.charged else None
     if outcome.charged and price is not None:
         rates = Tariff(price).at(usage.input_tokens)
@@ -60,11 +110,13 @@ def direct_call_settle(
     call.price, call.cost, call.rates = price, cost, rates.text if rates else ""
     wasted = (cost or 0) if outcome.failure else 0
     with transaction.atomic():
+        move_direct(call.team, connection.pk, call.day, (cost or 0) - (reserved or 0))
         call.save()
         _roll_up(
             call,
             {
                 "in_doubt_calls": -1,
+                "in_doubt_cost": -(reserved or 0),
                 "input_tokens": usage.input_tokens,
                 "cached_input_tokens": usage.cached_input_tokens,
                 "cache_write_tokens": usage.cache_write_tokens,
@@ -73,7 +125,7 @@ def direct_call_settle(
                 "cost": cost or 0,
                 "wasted_cost": wasted,
                 "failed_cost": wasted,
-                "unpriced_calls": int(cost is None) - 1,
+                "unpriced_calls": int(cost is None) - int(reserved is None),
                 "estimated_calls": int(usage.estimated),
                 "estimated_cost": (cost or 0) if usage.estimated else 0,
                 "cache_savings": rates.cache_savings(usage) if rates else 0,

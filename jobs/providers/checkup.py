@@ -21,7 +21,10 @@ from jobs.providers.types import Call, Endpoint, HttpRequest, Outcome
 TIMEOUT_S = 30.0
 MAX_MODELS = 1_000
 # Enough for a model that thinks before it answers.
-_MAX_TOKENS = 1_000
+MAX_TOKENS = 1_000
+# Of each question, with its schema and whatever a provider wraps around it; and how many there may be.
+QUESTION_TOKENS = 2_000
+QUESTIONS_AT_MOST = 6
 # A question that nobody answers with a number unless the schema makes them.
 _QUESTION = "Greet me with one short sentence."
 _SCHEMA = {
@@ -62,7 +65,7 @@ _WORDS = {
     _F.CONTEXT_LENGTH: "The server says that a simple request is too long for the model.",
     _F.CONTENT_FILTER: "The server answers, but its content filter blocked a simple greeting.",
     _F.REFUSAL: "The server answers, but the model refused a simple greeting.",
-    _F.TRUNCATED: f"The server answers, but {_MAX_TOKENS:,} tokens did not suffice for a greeting.",
+    _F.TRUNCATED: f"The server answers, but {MAX_TOKENS:,} tokens did not suffice for a greeting.",
     _F.EMPTY_OUTPUT: "The server answers, but the answer is empty.",
 }
 
@@ -139,7 +142,7 @@ async def _probe(
         user=_QUESTION,
         schema=_SCHEMA,
         schema_name="greeting",
-        parameters={"max_tokens": _MAX_TOKENS},
+        parameters={"max_tokens": MAX_TOKENS},
     )
     start = time.monotonic()
     _, _, outcome = await ask(transport, endpoint, call, timeout)

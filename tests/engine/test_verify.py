@@ -80,7 +80,9 @@ def bench() -> Bench:
     made.claim(5)
     for failure in (None, FailureClass.REFUSAL, FailureClass.SERVER_ERROR):
         made.answer(failure)
-    direct_call_open(actor=made.actor, purpose="test", connection=made.job.connection, model="m")
+    direct_call_open(
+        actor=made.actor, purpose="test", connection=made.job.connection, model="m", highest=None
+    )
     return made
 
 

@@ -34,6 +34,13 @@ def bodies(ids: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "input": "0.25",
             "output": "2",
         },
+        "budget_set": {
+            "team": ids["team_id"],
+            "connection": ids["connection_id"],
+            "warn_at": "1.5",
+            "stop_at": "2",
+        },
+        "job_budget": {"budget": "3"},
         "job_launch": job,
         "launch_estimate": job,
         "job_revalue": {"from": "2026-11-01"},

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from jobs.models import (
+    Budget,
     Connection,
     Dataset,
     DatasetStatus,
@@ -15,6 +16,7 @@ from jobs.models import (
     Price,
     PromptTemplate,
     Replay,
+    Team,
     TemplateVersion,
 )
 from tests.cast import make_connection
@@ -30,6 +32,7 @@ FOREIGN = "zq8foreign"
 class Foreign:
     """What the team Search has, for the admin of Support to reach for."""
 
+    team: Team
     dataset: Dataset
     template: PromptTemplate
     version: TemplateVersion
@@ -46,6 +49,8 @@ class Foreign:
             | Job.objects.filter(template_version=self.version),
             "a replay": Replay.objects.filter(connection=self.connection)
             | Replay.objects.filter(template_version=self.version),
+            "a budget": Budget.objects.filter(connection=self.connection)
+            | Budget.objects.filter(team=self.team),
             "a price": Price.objects.filter(connection=self.connection),
             "a call": DirectCall.objects.filter(connection=self.connection),
         }
@@ -66,6 +71,7 @@ def foreign(walk: Walk) -> Foreign:
     team = walk.work.cast.other_team
     template = PromptTemplate.objects.create(team=team, name=f"{FOREIGN} t", latest_version=1)
     return Foreign(
+        team=team,
         dataset=Dataset.objects.create(
             team=team,
             name=f"{FOREIGN} d",

@@ -70,6 +70,7 @@ class Walk:
         self.ids = {
             "notice_id": self.notice.public_id,
             "webhook_id": self.webhook.public_id,
+            "team_id": team.public_id,
             "dataset_id": work.dataset.public_id,
             "template_id": work.version.template.public_id,
             "job_id": self.job.public_id,
