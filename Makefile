@@ -40,7 +40,7 @@ bench: setup  ## measure against bare clients in the same run; writes bench/late
 	$(RUN) -m bench
 
 # The faults of docs/guarantees.md that need real processes, files, sockets and databases.
-FAULTS := tests/installation tests/providers tests/datasets/test_interruptions.py tests/engine
+FAULTS := tests/installation tests/providers tests/datasets/test_interruptions.py tests/engine tests/notices/test_delivery.py
 
 chaos: setup  ## break everything on purpose: SEEDS= histories of the engine, ROUNDS= times all faults
 	TEST_DB=sqlite $(RUN) -m tests.simulation --seeds $(SEEDS)

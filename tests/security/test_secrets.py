@@ -235,6 +235,7 @@ class Story:
             "notice_id": NoticeCopy.objects.filter(user=self.cast.alice).last().notice.public_id,
             "public_id": self.connection.public_id,
             "username": "dora",
+            "month": f"{timezone.now():%Y-%m}",
             "before": 1,
             "after": 1,
         }
