@@ -53,7 +53,7 @@ def test_it_says_what_would_have_saved_most_and_how_that_was_computed(work: Work
         "Answer cut off: 10 calls of 2 jobs (most in “Nightly tags”) were paid and brought nothing"
         in page
     )
-    assert "Saving: $0.0037 (what these 10 calls cost)" in page
+    assert "Saving: $0.0037 · what these 10 calls cost" in page
     assert "2 calls of “Nightly tags” asked what another row had asked" in page
     # 16 calls against one in the month before.
     assert f"×{16 * ONE / ONE:.1f}" in page

@@ -10,8 +10,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 VERSION = "2.2.1"
-# What it pins has no wheel for this Python and does not fit its own other requirements.
-OVERRIDES = "numpy>=2.1\npyarrow>=20\n"
+# What it pins has no wheel for this Python and does not fit its own other requirements; and what it
+# leaves open must not change under a test.
+OVERRIDES = """
+duckdb==1.5.6
+numpy==2.5.5
+pandas==2.3.3
+pandera==0.26.1
+polars==1.44.2
+pyarrow==26.0.1
+pydantic==2.14.4
+sqlglot==27.29.0
+"""
 CRITERIA = (
     "ACCOUNT_NAMING_SUPPORTED",
     "MULTIPLE_PRICING_CATEGORIES_SUPPORTED",
