@@ -190,7 +190,8 @@ class CostRangeOut(Schema):
 
 class EstimateOut(Schema):
     """`input_error`: the share by which the input tokens may be off, told from characters as they are;
-    `counted_rows` is less than `rows` where a sample was looked at."""
+    `counted_rows` is less than `rows` where a sample was looked at. `duplicates` and `reusable` rows
+    need no call, and the cost is without them; null: not counted yet (ask again), or not asked for."""
 
     rows: int
     counted_rows: int
@@ -204,6 +205,9 @@ class EstimateOut(Schema):
     seen_rows: int
     duration: EtaOut | None
     budget_left: str | None
+    duplicates: int | None
+    reusable: int | None
+    saved: str | None
 
 
 class ForecastOut(Schema):

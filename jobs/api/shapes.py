@@ -153,6 +153,9 @@ def quote_shape(found: Quote) -> dict[str, Any]:
         "seen_rows": told.seen_rows,
         "duration": found.seconds and dict(zip(("low", "high"), found.seconds, strict=True)),
         "budget_left": usd_string(left.after) if left is not None else None,
+        "duplicates": found.repeats.duplicates,
+        "reusable": found.repeats.reusable,
+        "saved": usd_string(found.saved),
     }
 
 

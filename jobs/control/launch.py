@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from jobs import queue
 from jobs.control.parameters import check_parameters
+from jobs.control.repeats import known_duplicates
 from jobs.costs.direct_budgets import has_stop, room_for
 from jobs.costs.estimates import Estimate, estimate_launch
 from jobs.costs.population import population_of
@@ -182,7 +183,7 @@ def job_checked(actor: Actor, spec: LaunchSpec) -> Job:
 
 def _estimate(job: Job, now: datetime) -> Estimate:
     """To hold what comes against. From a sample: a launch takes no longer for more rows."""
-    return estimate_launch(
+    told = estimate_launch(
         dataset=job.dataset,
         version=job.template_version,
         connection=job.connection,
@@ -192,6 +193,7 @@ def _estimate(job: Job, now: datetime) -> Estimate:
         at=now,
         exact_rows=0,
     )
+    return told.without(known_duplicates(job))
 
 
 def _choose_pilot(job: Job) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from jobs.control.parameters import MAX_TOKENS
+from jobs.control.repeats import Repeats, repeats
 from jobs.costs.estimates import Estimate, estimate_launch
 from jobs.costs.grouping import Days, Scope
 from jobs.costs.outlook import budgets_ahead
@@ -34,6 +35,8 @@ class Quote:
     estimate: Estimate
     seconds: tuple[float, float] | None
     left: list[Left]
+    repeats: Repeats  # rows that need no call: the estimate is without them
+    saved: int | None = None  # what they would cost, as expected
 
     @property
     def least_left(self) -> Left | None:
@@ -49,6 +52,8 @@ def quote(
     model: str,
     selection: Mapping[str, Any],
     parameters: Mapping[str, Any],
+    share_duplicates: bool,
+    reuse: bool,
 ) -> Quote:
     """Each part is None as long as what it needs is missing."""
     defaults = version.defaults if version is not None else {}
@@ -63,10 +68,23 @@ def quote(
         max_tokens=longest,
         at=timezone.now(),
     )
+    found = repeats(
+        team=team,
+        dataset=dataset,
+        version=version,
+        connection=connection,
+        model=model,
+        selection=selection,
+        parameters=parameters,
+        share_duplicates=share_duplicates,
+        reuse=reuse,
+    )
+    whole, estimate = estimate.cost, estimate.without(found.saved_rows)
+    saved = whole.expected - estimate.cost.expected if whole and estimate.cost else None
     left = []
     if connection is not None and estimate.cost is not None:
         left = _left(team, connection, estimate.cost.expected)
-    return Quote(estimate, duration(estimate, connection), left)
+    return Quote(estimate, duration(estimate, connection), left, found, saved)
 
 
 def quote_of(job: Job) -> Quote:
@@ -79,6 +97,8 @@ def quote_of(job: Job) -> Quote:
         model=job.model,
         selection=job.selection,
         parameters=job.parameters,
+        share_duplicates=job.share_duplicates,
+        reuse=job.reuse,
     )
 
 

@@ -61,6 +61,7 @@ def repeats(
     share_duplicates: bool = True,
     reuse: bool = False,
 ) -> Repeats:
+    """Of a launch as far as it is filled in."""
     if version is None:
         return Repeats()
     try:
@@ -81,9 +82,25 @@ def repeats(
     return Repeats(duplicates, reusable, counting)
 
 
+def known_duplicates(job: Job) -> int:
+    """Of a job that is launched: counted before, or 0."""
+    version = job.template_version
+    if not job.share_duplicates:
+        return 0
+    key = _key(job, PromptText.compile(version.system, version.user))
+    known = TwinCount.objects.filter(dataset=job.dataset, key=key).first()
+    return 0 if known is None else known.duplicates or 0
+
+
+def _key(job: Job, prompt: PromptText) -> str:
+    """Of the columns taken and the rows chosen; in which order they go is no matter."""
+    chosen = {name: n for name, n in job.selection.items() if name != "pilot"}
+    written = orjson.dumps([prompt.takes, chosen], option=orjson.OPT_SORT_KEYS)
+    return blake2b(written, digest_size=16).hexdigest()
+
+
 def _duplicates(job: Job, prompt: PromptText) -> int | None:
-    written = orjson.dumps([prompt.takes, job.selection], option=orjson.OPT_SORT_KEYS)
-    key = blake2b(written, digest_size=16).hexdigest()
+    key = _key(job, prompt)
     known = TwinCount.objects.filter(dataset=job.dataset, key=key).first()
     if known is not None and known.duplicates is not None:
         return known.duplicates

@@ -6,7 +6,7 @@ in `Job.estimate`, and held against what comes: see `jobs.costs.told`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +55,29 @@ class Estimate:
     @property
     def exact(self) -> bool:
         return self.counted_rows == self.rows
+
+    def without(self, saved_rows: int) -> "Estimate":
+        """With so many rows that need no call of their own."""
+        if not 0 < saved_rows <= self.rows:
+            return self
+        share = 1 - saved_rows / self.rows
+
+        def scaled(whole: int | None) -> int | None:
+            return None if whole is None else round(whole * share)
+
+        cost = self.cost
+        if cost is not None:
+            cost = Range(*(round(end * share) for end in (cost.low, cost.expected, cost.high)))
+        return replace(
+            self,
+            input_tokens=scaled(self.input_tokens),
+            output_tokens=scaled(self.output_tokens),
+            output_bound=scaled(self.output_bound),
+            calls=scaled(self.calls),
+            cost=cost,
+            cost_floor=scaled(self.cost_floor),
+            cost_bound=scaled(self.cost_bound),
+        )
 
     def kept(self, at: datetime) -> dict[str, Any]:
         """As it stands in `Job.estimate`."""
@@ -201,14 +224,14 @@ def estimate_pilot(job: Job, at: datetime) -> dict[str, Any]:
     whole: dict[str, Any] = {"at": at.isoformat(timespec="seconds"), "seen_rows": len(seen)}
     if len(seen) < FEWEST or not population.tokens:
         return whole
-    left = population.rows - len(seen)
+    left = population.rows - len(numbers)
     known = sum(one.tokens for one in seen)
     mean = max(0.0, population.mean * population.rows - known) / left if left else 0.0
     told = {
         name: sum_over(
             [one.tokens for one in seen],
             values,
-            rows=left,
+            rows=max(0, left - job.borrows),  # the others take a result, as far as is known
             mean=mean,
             mean_error=population.mean_error,
         )
@@ -234,6 +257,4 @@ def estimate_pilot(job: Job, at: datetime) -> dict[str, Any]:
 
 def _placed(job: Job, seen: Sequence[Seen]) -> list[tuple[float, Seen]]:
     """Each with its place in the file, from 0 to 1: rows are sent in its order."""
-    numbers = job.selection["pilot"]
-    places = [place_of(job.selection, job.dataset.rows, n) / job.total for n in numbers]
-    return list(zip(places, seen, strict=True))
+    return [(place_of(job.selection, job.dataset.rows, one.n) / job.total, one) for one in seen]

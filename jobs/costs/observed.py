@@ -9,7 +9,7 @@ from jobs.costs.lengths import Population
 from jobs.costs.population import rendered_tokens
 from jobs.costs.pricing import Tariff
 from jobs.datasets.selection import rows_at
-from jobs.models import Attempt, Job, JobStatus, Price, TemplateVersion
+from jobs.models import Attempt, Job, JobStatus, Price, Record, TemplateVersion
 from jobs.providers.types import Usage
 
 # Earlier jobs that are looked at, the newest, and rows of each.
@@ -26,6 +26,7 @@ class Seen:
     the length of its request, told from the characters; `first_input` what the provider counted."""
 
     job: int
+    n: int
     place: float
     tokens: int
     calls: int
@@ -47,7 +48,10 @@ class History:
 
 
 def seen_in(job: Job, numbers: Sequence[int], price: Price | None) -> list[Seen]:
-    """These rows of a job. One that cannot be rendered was never called for: it costs nothing."""
+    """These rows of a job, but for those that took another one's result: they say nothing of what a call
+    costs. One that cannot be rendered was never called for: it costs nothing."""
+    taken = Record.objects.filter(job_id=job.pk, n__in=numbers, source_job__isnull=False)
+    apart = set(taken.values_list("n", flat=True))
     tariff = Tariff(price) if price is not None else None
     calls: dict[int, list[tuple[Usage, int]]] = defaultdict(list)
     lines = Attempt.objects.filter(job_id=job.pk, n__in=numbers, generation=0)
@@ -62,10 +66,13 @@ def seen_in(job: Job, numbers: Sequence[int], price: Price | None) -> list[Seen]
     tokens = rendered_tokens(job.dataset_id, job.template_version, numbers)
     found = []
     for place, n in enumerate(numbers):
+        if n in apart:
+            continue
         usages = [usage for usage, _ in calls[n]]
         found.append(
             Seen(
                 job=job.pk,
+                n=n,
                 place=place / len(numbers),
                 tokens=tokens.get(n, 0),
                 calls=len(usages),

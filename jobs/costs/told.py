@@ -41,14 +41,16 @@ def forecast_of(job: Job) -> Range | None:
     if job.state.is_terminal or job.unpriced_attempts:
         return None
     done = job.succeeded + job.failed
-    left = job.total - job.cancelled - done
+    left = max(0, job.total - job.cancelled - done)
+    calls = max(0, left - job.borrows)  # the others take a result, as far as is known
     pilot = job.estimate.get("pilot")
     if pilot and pilot.get("cost"):
-        return _from_pilot(job, pilot, done, left)
+        return _from_pilot(job, pilot, done, calls)
     told = told_of(job)
-    if done < _TELLING or not job.cost:
+    called = done - job.shared - job.reused
+    if called < _TELLING or not job.cost:
         return told.cost if told is not None else None
-    return _from_done(job, done, left)
+    return _from_done(job, done, left, calls / called * done / left if left else 0.0)
 
 
 def _from_pilot(job: Job, pilot: Mapping[str, Any], done: int, left: int) -> Range | None:
@@ -67,16 +69,17 @@ def _from_pilot(job: Job, pilot: Mapping[str, Any], done: int, left: int) -> Ran
     return found.plus(job.cost) if found is not None else None
 
 
-def _from_done(job: Job, done: int, left: int) -> Range | None:
+def _from_done(job: Job, done: int, left: int, denser: float) -> Range | None:
     """Without a pilot: the rows to come cost as those done, by their length. How far they may differ is
     not known, since rows are sent in the file's order: as one job differs from another, and more the
-    more of them there are to come."""
+    more of them there are to come. `denser`: how much more of the rows to come are called for than of
+    those done."""
     profile = job.estimate.get("profile") or [1.0]
     at = done / job.total
     whole = fmean(profile) * (job.total - job.cancelled)
     ahead = _mean_from(profile, at) * left
     before = max(whole - ahead, 1e-9)
-    expected = job.cost * ahead / before
+    expected = job.cost * ahead / before * denser
     error = expected * ((_UNSEEN * left / job.total) ** 2 + 1 / done) ** 0.5
     return Sum(expected, error, done).plus(job.cost)
 

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from jobs.control.launch import job_launch
 from jobs.control.quote import Quote, quote
-from jobs.control.repeats import Repeats, repeats
 from jobs.errors import Invalid
 from jobs.models import Job
 from jobs.teams.access import dataset_for, job_for, template_version_for
@@ -136,23 +135,6 @@ def _quote(form: LaunchForm) -> Quote | None:
         model=cleaned.get("model", ""),
         selection=form.selection(),
         parameters=parameters_of(cleaned),
-    )
-
-
-def _repeats(form: LaunchForm) -> Repeats:
-    """Of a bound form, valid or not."""
-    cleaned = form.cleaned_data
-    dataset = form.datasets.get(cleaned.get("dataset", ""))
-    if dataset is None:
-        return Repeats()
-    return repeats(
-        team=form.actor.team,
-        dataset=dataset,
-        version=form.version(),
-        connection=form.connections.get(cleaned.get("connection", "")),
-        model=cleaned.get("model", ""),
-        selection=form.selection(),
-        parameters=parameters_of(cleaned),
         share_duplicates=cleaned.get("share_duplicates", False),
         reuse=cleaned.get("reuse", False),
     )
@@ -175,18 +157,13 @@ def _as_sent(form: LaunchForm) -> LaunchForm:
 
 def _context(request: PageRequest, form: LaunchForm, sent: LaunchForm) -> dict[str, Any]:
     """`sent`: the form as it is read, also before it was sent."""
-    told, found = _quote(sent), _repeats(sent)
+    told = _quote(sent)
     estimate = told.estimate if told is not None else None
-    cost = estimate.cost if estimate is not None else None
     return {
         "form": form,
         "quote": told,
         "told": estimate,
         "basis": basis_words(estimate) if estimate is not None else "",
-        "repeats": found,
-        "saved": cost.expected * found.saved_rows // max(1, told.estimate.rows)
-        if told and cost
-        else None,
         "nonce": request.POST.get("nonce") or new_nonce(),
         "missing": form.missing,
     }

@@ -22,6 +22,8 @@ def test_it_tells_whose_answer_a_row_took(api: Caller, cast: Cast) -> None:  # n
         form = {**parts, "rows": "all", "share_duplicates": "on"}
         before = page.post("/jobs/new/estimate/", form).content.decode()
         assert "15 rows repeat another: called once" in before
+        quoted = api.post("/jobs/estimate", parts)
+        assert (quoted["rows"], quoted["duplicates"], quoted["reusable"]) == (20, 15, None)
         job = api.post("/jobs", parts, 201)
         work()
         first = api.get(f"/jobs/{job['id']}")
@@ -31,6 +33,11 @@ def test_it_tells_whose_answer_a_row_took(api: Caller, cast: Cast) -> None:  # n
         told = page.post("/jobs/new/estimate/", again).content.decode()
         assert "2 rows repeat another" in told
         assert "5 rows find an earlier answer" in told
+        few = {**parts, "rows": {"limit": 10}}
+        # Told from what the five calls cost; five of the ten rows need none.
+        quoted = api.post("/jobs/estimate", few)
+        assert quoted["cost"]["expected"] == quoted["saved"]
+        assert api.post("/jobs/estimate", {**few, "reuse": True})["cost"]["expected"] == "0.00"
         other = api.post("/jobs", {**parts, "reuse": True, "rows": {"limit": 7}}, 201)
         work()
         second = api.get(f"/jobs/{other['id']}")
