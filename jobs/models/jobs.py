@@ -191,6 +191,7 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["team", "-id"], name="job_team"),
+            models.Index(fields=["team", "created_at"], name="job_created"),
             models.Index(
                 fields=["team", "name"], name="job_name"
             ),  # the history of one of its name
