@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -76,6 +77,7 @@ def test_every_page_is_accessible_fits_and_asks_nobody_else(
     full += [f"{one}?status=failed", f"{other}?tab=activity", f"{other}?tab=config"]
     full += [f"{other}failures/", f"{other}records/5/", f"{other}replay/", "/costs/?by=job"]
     full += [f"{other}replays/{replay.public_id}/", "/costs/?by=version", "/jobs/compare/"]
+    full += ["/costs/months/", f"/costs/report/?month={timezone.now():%Y-%m}"]
     full += [f"/jobs/compare/?a={running.public_id}&b={ended.public_id}"]
     found: dict[str, object] = {}
     for user, urls in (
