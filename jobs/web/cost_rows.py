@@ -28,6 +28,7 @@ def rows_of(chosen: Choice, table: CostTable, own_team: int) -> list[dict[str, A
             "href": _href(chosen, row, elsewhere),
             "share": share_of(row, table.total),
             "change": _change(row, before),
+            "new": bool(before) and not before.get(row.id) and row.cost > 0,
             "version": versions.get(row.id),
             "compare": _compare_url(row, versions.get(row.id), chosen),
             "waste": waste_words(row),

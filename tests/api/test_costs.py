@@ -52,7 +52,10 @@ def spent(cast: Cast) -> Any:
     return one, two
 
 
-@pytest.mark.parametrize("group_by", ["team", "job", "template", "model", "day"])
+@pytest.mark.parametrize(
+    "group_by",
+    ["team", "job", "template", "version", "model", "connection", "tag", "day"],
+)
 def test_it_adds_up_whatever_it_is_grouped_by(api: Caller, spent: Any, group_by: str) -> None:
     answer = api.get(f"/costs?group_by={group_by}")
     rows, total = answer["rows"], answer["total"]
@@ -78,6 +81,31 @@ def test_it_names_the_groups_by_id(api: Caller, cast: Cast, spent: Any) -> None:
     }  # fmt: skip
     assert keys("model") == ["small", "large"]
     assert keys("day") == [str(TODAY - timedelta(1)), str(TODAY)]
+
+
+def test_it_groups_by_the_values_of_a_tag_and_tells_the_untagged(api: Caller, spent: Any) -> None:
+    one, _ = spent
+    one.tags = {"cost centre": 'a "b" %', "source": "crm"}
+    one.save()
+    for query in ("tag=cost%20centre", ""):
+        rows = api.get(f"/costs?group_by=tag&{query}")["rows"]
+        assert {row["key"]: row["calls"] for row in rows} == {'a "b" %': 30, "": 6}
+    assert [row["key"] for row in api.get("/costs?group_by=tag&tag=nobody")["rows"]] == [""]
+
+
+def test_it_tells_the_waste_by_its_cause_and_what_was_saved(api: Caller, spent: Any) -> None:
+    CostRollup.objects.filter(model="small").update(
+        failed_cost=1, retried_cost=2, cache_savings=-5, shared=3, reused=1, reuse_savings=7,
+        estimated_cost=4,
+    )  # fmt: skip
+    total = api.get("/costs")["total"]
+    assert (total["failed_cost"], total["retried_cost"]) == ("0.000000000003", "0.000000000006")
+    assert total["cache_savings"] == "-0.000000000015"
+    assert (total["results"], total["shared"], total["reused"]) == (48, 9, 3)
+    assert total["cost_per_result"] is None  # some were called at a price nobody knows
+    rows = {row["key"]: row for row in api.get("/costs?group_by=model")["rows"]}
+    each = Decimal(rows["small"]["cost_per_result"])
+    assert each == Decimal(rows["small"]["cost"]) // Decimal("1e-12") // 43 * Decimal("1e-12")
 
 
 def test_it_takes_a_range_of_days_both_included(api: Caller, spent: Any) -> None:
