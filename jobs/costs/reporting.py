@@ -4,6 +4,8 @@ the month's end, when nothing of it is under way any more."""
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+
 from jobs.costs.advice_words import words_of
 from jobs.costs.months import Month
 from jobs.costs.report import Report, month_report
@@ -60,6 +62,14 @@ def _key(team: Team, month: Month) -> str:
     return f"report:{team.pk}:{month}"
 
 
+def _shown(pico: int | None) -> str:
+    """In USD, and beside it in the installation's own currency, with the day of its rate."""
+    display = settings.DISPLAY
+    if pico is None or display is None:
+        return money_text(pico)
+    return f"{money_text(pico)} ({display.text(pico)} at the rate of {display.day})"
+
+
 def _body(report: Report) -> str:
     lines = []
     for number, one in enumerate(report.advice, 1):
@@ -73,7 +83,7 @@ def _body(report: Report) -> str:
 
 def _facts(report: Report) -> list[tuple[str, Any]]:
     total = report.total
-    facts = [("Spent", money_text(total.known_cost))]
+    facts = [("Spent", _shown(total.known_cost))]
     share = report.change_share
     of_it = f" ({share:+.0%})" if share is not None else ""
     sign = "+" if report.change > 0 else ""

@@ -12,6 +12,7 @@ from jobs.costs.advice import advice_for
 from jobs.costs.advice_words import words_of
 from jobs.costs.months import Month
 from jobs.costs.reporting import reports_due
+from jobs.display import display_currency
 from jobs.models import Job, JobStatus, Notice
 from jobs.notices.delivering import deliver_due
 from jobs.notices.spread import spread_notices
@@ -84,7 +85,9 @@ def test_without_anything_to_save_it_invents_nothing(work: Work) -> None:  # noq
 def test_it_is_sent_once_to_leads_and_admins(
     work: Work,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
 ) -> None:
+    settings.DISPLAY = display_currency("EUR", "0.5", "2026-11-01")
     spend(work)
     moment = datetime(2026, 11, 2, tzinfo=UTC)
     monkeypatch.setattr(tasks.timezone, "now", lambda: moment)
@@ -99,6 +102,7 @@ def test_it_is_sent_once_to_leads_and_admins(
     assert sorted(one.to[0] for one in sent) == ["alice@example.com", "bob@example.com"]
     (notice,) = Notice.objects.all()
     for body in (sent[0].body, sent[0].alternatives[0].content):
+        assert "$0.0060 (0.0030 EUR at the rate of 2026-11-01)" in body
         assert "Job 1: Nightly tags" in body
         assert (
             "Answer cut off: 10 calls of 2 jobs (most in “Nightly tags”) were paid and brought nothing"
