@@ -47,6 +47,7 @@ class Estimate:
     cost_bound: int | None = None
     price: Price | None = None
     unrenderable: int = 0
+    saved_rows: int = 0  # that need no call: what is told is without them
     fault: str = ""
     profile: Sequence[float] = ()
     seconds_each: float | None = None  # of one call
@@ -70,6 +71,7 @@ class Estimate:
             cost = Range(*(round(end * share) for end in (cost.low, cost.expected, cost.high)))
         return replace(
             self,
+            saved_rows=saved_rows,
             input_tokens=scaled(self.input_tokens),
             output_tokens=scaled(self.output_tokens),
             output_bound=scaled(self.output_bound),
@@ -85,6 +87,7 @@ class Estimate:
             "at": at.isoformat(timespec="seconds"),
             "basis": self.basis,
             "rows": self.rows,
+            "saved_rows": self.saved_rows,
             "seen_rows": self.seen_rows,
             "seen_jobs": self.seen_jobs,
             "input_tokens": self.input_tokens,

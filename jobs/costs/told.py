@@ -35,6 +35,15 @@ def told_of(job: Job) -> Told | None:
     return Told(basis, cost, found["seen_rows"], found.get("seen_jobs", 0))
 
 
+def told_without(told: Mapping[str, Any], saved_rows: int) -> dict[str, Any]:
+    """What was told at a launch, told anew before the first call: so many rows will need none."""
+    before, after = (told["rows"] - n for n in (told.get("saved_rows", 0), saved_rows))
+    if not told.get("cost") or before <= 0 or after == before:
+        return dict(told)
+    cost = {end: round(amount * after / before) for end, amount in told["cost"].items()}
+    return {**told, "cost": cost, "saved_rows": saved_rows}
+
+
 def forecast_of(job: Job) -> Range | None:
     """What the job will have cost at its end: what it has cost, and the rest. None where that cannot
     be told, and of a job that has ended."""

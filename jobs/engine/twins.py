@@ -23,6 +23,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from jobs import queue
+from jobs.costs.told import told_without
 from jobs.datasets.selection import selected_rows
 from jobs.engine.counters import lock_job
 from jobs.engine.dialect import Dialect
@@ -31,7 +32,7 @@ from jobs.engine.plan import CannotRun, make_plan
 from jobs.engine.request_keys import Hash, key_of_values, with_messages
 from jobs.engine.store import Store
 from jobs.models import AttemptOutcome, Borrowed, Job, JobStatus, Replay, Scan
-from jobs.prompts.template import PromptText, RenderFault
+from jobs.prompts.template import PromptText, RenderFault, TemplateFault
 from jobs.written import read_row
 
 logger = logging.getLogger(__name__)
@@ -70,11 +71,24 @@ def look(store: Store, job_id: int) -> None:
         return
     try:
         _Look(store, job).run()
-    except CannotRun:
+    except (CannotRun, TemplateFault):
         pass  # the claim will say so
     except RowsGone:
         return
-    Job.objects.filter(pk=job_id).update(scan=Scan.NONE, scan_until=None)
+    _end(store, job_id)
+
+
+def _end(store: Store, job_id: int) -> None:
+    """The look is over; what was told of the job's cost is told anew, if nothing was called for yet."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        lock_job(store.dialect, cursor, job_id)
+        job = Job.objects.filter(pk=job_id).first()
+        if job is None:
+            return
+        if job.started_at is None and job.estimate:
+            job.estimate = told_without(job.estimate, job.borrows)
+        job.scan, job.scan_until = Scan.NONE, None
+        job.save(update_fields=["scan", "scan_until", "estimate"])
 
 
 class RowsGone(Exception):

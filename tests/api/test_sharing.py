@@ -41,6 +41,8 @@ def test_it_tells_whose_answer_a_row_took(api: Caller, cast: Cast) -> None:  # n
         other = api.post("/jobs", {**parts, "reuse": True, "rows": {"limit": 7}}, 201)
         work()
         second = api.get(f"/jobs/{other['id']}")
+        # Told anew once it was known that no row needs a call.
+        assert Job.objects.get(public_id=other["id"]).estimate["cost"]["expected"] == 0
         assert simulator.stats()["models"][MODEL]["calls"] == 5
     assert (second["attempts"], second["cost"], second["reused"]) == (0, "0.00", 5)
     assert api.get(f"/jobs/{job['id']}/records/1")["source"] is None
