@@ -184,6 +184,9 @@ def _roll_up() -> None:
         "r.job_id = jobs_job.id), 0)"
     )
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # Jobs are updated in their pages as they run; the update above has left holes instead.
+            cursor.execute("VACUUM (FULL) jobs_job")
         cursor.execute("VACUUM" if connection.vendor == "sqlite" else "VACUUM (ANALYZE)")
         if connection.vendor == "sqlite":
             cursor.execute("ANALYZE")

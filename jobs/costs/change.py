@@ -28,6 +28,8 @@ from typing import Any
 
 from jobs.costs.grouping import Days, Scope, group_sums
 
+# What makes a kind of work, in this order.
+KIND = ("template", "model", "connection")
 type Kind = tuple[Any, ...]
 
 
@@ -172,7 +174,7 @@ def kinds_of(scope: Scope, before: Days, after: Days) -> Kinds:
 
 
 def _kinds(scope: Scope, days: Days) -> tuple[dict[Kind, Work], int]:
-    found, _ = group_sums(scope, days, ["template", "model", "connection"], _SUMS)
+    found, _ = group_sums(scope, days, KIND, _SUMS)
     works = {tuple(row[:3]): _work(row[3:-1]) for row in found}
     return works, sum(int(row[-1]) for row in found)
 

@@ -50,12 +50,17 @@ def _grown(scope: Scope, day: date) -> tuple[str, int] | None:
     return None if name is None or more[name] <= 0 else (name or OUTSIDE, more[name])
 
 
-def jobs_out_of_line(scope: Scope, days: Days) -> list[OddJob]:
-    """Of the jobs that these days' money went to those that cost far more than the ones of their name
-    did before, the dearest first. A job of a name of its own is never odd."""
-    dearest, _ = group_sums(scope, days, ["job"], ["cost"], limit=JOBS)
+def dearest_jobs(scope: Scope, days: Days) -> list[int]:
+    """The jobs that most of these days' money went to."""
+    found, _ = group_sums(scope, days, ["job"], ["cost"], limit=JOBS)
+    return [key for key, cost in found if key and cost > 0]
+
+
+def jobs_out_of_line(job_ids: Sequence[int], days: Days) -> list[OddJob]:
+    """Of these jobs those that cost far more than the ones of their name did before, the dearest
+    first. A job of a name of its own is never odd."""
     jobs = list(
-        Job.objects.filter(pk__in=[key for key, cost in dearest if key and cost > 0])
+        Job.objects.filter(pk__in=job_ids, cost__gt=0)
         .order_by("-cost")
         .only("public_id", "team_id", "name", "created_at", "cost")
     )

@@ -1,7 +1,7 @@
 """What was spent, by team, job, template, model or day …: from the roll-ups, never from the ledger,
 and summed by the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.db import connection as database
 from django.db.models import QuerySet
 
 from jobs.costs.grouping import Days, Scope, day_of, group_sums
-from jobs.costs.sums import SUMMED, CostRow, CostSums, CostTable
+from jobs.costs.sums import CHARTED, SUMMED, CostRow, CostSums, CostTable
 from jobs.models import Connection, Job, PromptTemplate, Team, TemplateVersion
 
 GROUPS = ("team", "job", "template", "version", "model", "connection", "tag", "day")
@@ -50,28 +50,39 @@ def cost_table(
     if group_by not in (*GROUPS, BY_PERSON):
         raise ValueError(f"group_by is one of {', '.join(GROUPS)}")
     scope, days = Scope(tuple(team_ids), dict(narrow or {})), Days(date_from, date_to)
-    by_day = sums_by_day(scope, days)
-    total = CostSums()
-    for sums in by_day.values():
-        total.add(sums)
     if group_by == "day":
+        by_day = sums_by_day(scope, days, SUMMED)
         rows = [CostRow.of_group(sums, str(day), str(day), day) for day, sums in by_day.items()]
-        return CostTable(rows, total, by_day)
-    found, groups = group_sums(scope, days, [group_by], SUMMED, tag=tag, limit=limit)
+        return CostTable(rows, _total(by_day.values()), by_day)
+    # Only of jobs there are so many that it is better to sum the days whole than all the groups.
+    many = group_by == "job" and limit > 0
+    by_day = sums_by_day(scope, days, SUMMED if many else CHARTED)
+    found, groups = group_sums(scope, days, [group_by], SUMMED, tag=tag, limit=limit if many else 0)
+    sums = [CostSums.of(values) for _, *values in found]
+    total = _total(by_day.values() if many else sums)
+    if limit:
+        found = found[:limit]
     names = group_names(group_by, [key for key, *_ in found])
-    rows = []
-    shown = CostSums()
-    for key, *values in found:
-        public, label = names[key]
-        sums = CostSums.of(values)
-        shown.add(sums)
-        rows.append(CostRow.of_group(sums, public, label, key))
-    return CostTable(rows, total, by_day, total.less(shown), groups - len(rows))
+    rows = [
+        CostRow.of_group(one, *names[key], key) for (key, *_), one in zip(found, sums, strict=False)
+    ]
+    return CostTable(rows, total, by_day, total.less(_total(rows)), groups - len(rows))
 
 
-def sums_by_day(scope: Scope, days: Days) -> dict[date, CostSums]:
-    found, _ = group_sums(scope, days, ["day"], SUMMED)
-    return dict(sorted((day_of(day), CostSums.of(values)) for day, *values in found))
+def _total(parts: Iterable[CostSums]) -> CostSums:
+    total = CostSums()
+    for one in parts:
+        total.add(one)
+    return total
+
+
+def sums_by_day(scope: Scope, days: Days, names: Sequence[str]) -> dict[date, CostSums]:
+    """Of the columns named; the others are 0."""
+    found, _ = group_sums(scope, days, ["day"], names)
+    return {
+        day_of(day): CostSums(**dict(zip(names, map(int, values), strict=True)))
+        for day, *values in sorted(found)
+    }
 
 
 def cost_by_day(scope: Scope, days: Days) -> dict[date, int]:

@@ -1,10 +1,12 @@
 """The table of the costs page: its rows, what stands behind each, and the change beside it."""
 
+from collections import defaultdict
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from jobs.costs.change import KIND, Kinds
 from jobs.costs.grouping import group_sums
 from jobs.costs.sums import CostRow, CostSums, CostTable
 from jobs.costs.versions import VersionChange, version_changes
@@ -15,8 +17,8 @@ from jobs.web.cost_choice import NO_JOB, Choice
 _LASTING = ("model", "template", "version", "person", "tag", "connection", "team")
 
 
-def rows_of(chosen: Choice, table: CostTable, own_team: int) -> list[dict[str, Any]]:
-    before = _before(chosen) if chosen.by in _LASTING else {}
+def rows_of(chosen: Choice, table: CostTable, kinds: Kinds, own_team: int) -> list[dict[str, Any]]:
+    before = _before(chosen, kinds) if chosen.by in _LASTING else {}
     versions: dict[Any, VersionChange] = {}
     if chosen.by in ("version", "template"):
         ids = [row.id for row in table.rows]
@@ -55,7 +57,14 @@ def waste_words(sums: CostSums) -> list[tuple[str, int]]:
     return [(cause, amount) for cause, amount in sums.waste.items() if amount]
 
 
-def _before(chosen: Choice) -> dict[Any, int]:
+def _before(chosen: Choice, kinds: Kinds) -> dict[Any, int]:
+    """What each group cost in the period before."""
+    if chosen.by in KIND:
+        at = KIND.index(chosen.by)
+        sums: dict[Any, int] = defaultdict(int)
+        for kind, work in kinds.before.items():
+            sums[kind[at]] += work.cost
+        return dict(sums)
     found, _ = group_sums(chosen.scope, chosen.before, [chosen.by], ["cost"], tag=chosen.tag)
     return {key: int(cost) for key, cost in found}
 

@@ -11,9 +11,17 @@ from jobs.control.selectors import cost_at_end, team_jobs
 from jobs.costs.change import Kind, Kinds, kinds_of
 from jobs.costs.forecast import Forecast, forecast, month_days
 from jobs.costs.grouping import Days
-from jobs.costs.oddities import OddDay, OddJob, days_out_of_line, jobs_out_of_line
+from jobs.costs.oddities import (
+    JOBS,
+    OddDay,
+    OddJob,
+    days_out_of_line,
+    dearest_jobs,
+    jobs_out_of_line,
+)
 from jobs.costs.outlook import BudgetOutlook, budgets_ahead, history_days
 from jobs.costs.selectors import cost_by_day, group_names
+from jobs.costs.sums import CostTable
 from jobs.costs.usual import WEEKS, Odd
 from jobs.models import Job, JobStatus
 from jobs.templatetags.figures import money_text, signed_money_text
@@ -26,7 +34,7 @@ SPENDING = 5
 _RUNS = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING)
 
 
-def story(request: PageRequest, chosen: Choice) -> dict[str, Any]:
+def story(request: PageRequest, chosen: Choice, table: CostTable) -> dict[str, Any]:
     today = timezone.now().date()
     ahead_of = history_days(today)
     since = chosen.days.first.toordinal() - 7 * WEEKS
@@ -35,6 +43,7 @@ def story(request: PageRequest, chosen: Choice) -> dict[str, Any]:
     ahead = forecast(cost, today)
     kinds = kinds_of(chosen.scope, chosen.before, chosen.days)
     return {
+        "kinds": kinds,
         "change": kinds.change,
         "each_before": kinds.each_before,
         "movers": _movers(chosen, kinds),
@@ -45,13 +54,20 @@ def story(request: PageRequest, chosen: Choice) -> dict[str, Any]:
         ],
         "odd_jobs": [
             _job_words(request, chosen, one)
-            for one in (jobs_out_of_line(chosen.scope, chosen.days))
+            for one in (jobs_out_of_line(_dearest(chosen, table), chosen.days))
         ],
         "ahead": ahead,
         "month_end": month_days(today)[1],
         "budgets": _budgets(chosen, cost, ahead, today),
         "spending": _spending(request),
     }
+
+
+def _dearest(chosen: Choice, table: CostTable) -> list[int]:
+    """By job the table has them already."""
+    if chosen.by != "job":
+        return dearest_jobs(chosen.scope, chosen.days)
+    return [row.id for row in table.rows[:JOBS] if row.id and row.cost > 0]
 
 
 def _movers(chosen: Choice, kinds: Kinds) -> list[dict[str, Any]]:

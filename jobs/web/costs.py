@@ -20,7 +20,7 @@ from jobs.web.cost_story import budgets_url, story
 from jobs.web.pages import PageRequest, page, tell_ignored
 
 # Beyond that the page is no table for people any more; the CSV has every row.
-MOST_ROWS = 100
+MOST_ROWS = 60
 _TONES = {
     "failed": ("Failed", "red"),
     "retried": ("Retried", "orange"),
@@ -39,14 +39,14 @@ def costs(request: PageRequest) -> HttpResponse:
     if chosen.by == "tag" and not chosen.tag and tags:
         chosen = replace(chosen, tag=tags[0])
     table = _table(chosen, MOST_ROWS)
-    told = story(request, chosen)
+    told = story(request, chosen, table)
     today = timezone.now().date()
     total = table.total
     context = {
         "chosen": chosen,
         "total": total,
         "each_change": _share(total.cost_per_result, told["each_before"]),
-        "rows": rows_of(chosen, table, request.actor.team.pk),
+        "rows": rows_of(chosen, table, told["kinds"], request.actor.team.pk),
         "rest": table.rest if table.left_out else None,
         "left_out": table.left_out,
         "total_waste": waste_words(total),

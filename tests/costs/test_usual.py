@@ -70,3 +70,15 @@ def test_what_was_spent_today_is_not_counted_twice() -> None:
     dear = forecast({**cost, TODAY: 10**12}, TODAY)
     assert dear is not None
     assert dear.low >= dear.spent == without.spent + 10**12
+
+
+def test_on_the_last_day_nothing_but_that_day_is_left() -> None:
+    last = date(2026, 11, 30)  # a Monday
+    cost = {last - timedelta(n): 10**9 for n in range(1, 80)}
+    ahead = forecast(cost, last)
+    assert ahead is not None
+    assert (ahead.low, ahead.expected, ahead.high) == (30 * 10**9,) * 3
+    assert ahead.day_of(29 * 10**9) == last
+    first = forecast({**cost, last: 10**9}, date(2026, 12, 1))
+    assert first is not None
+    assert (first.spent, first.expected) == (0, 31 * 10**9)
