@@ -33,6 +33,11 @@ PLANTED = {
     "UPDATE jobs_job SET wasted_cost = wasted_cost + 1": "wasted_cost: expected",
     "UPDATE jobs_job SET in_doubt_attempts = 1": "in_doubt_attempts: expected 0, found 1",
     "UPDATE jobs_job SET input_tokens = 0": "input_tokens: expected 20, found 0",
+    "UPDATE jobs_job SET shared = 1": "shared: expected 0, found 1",
+    "UPDATE jobs_job SET borrows = 2": "borrows: expected 0, found 2",
+    "UPDATE jobs_record SET source_job_id = job_id, source_n = 2 WHERE n = 1": "accepted attempts of "
+    "record 1: expected 0, found 1",
+    "UPDATE jobs_costrollup SET reused = 3 WHERE job_id > 0": "of all days, reused: expected 3, found 0",
     "UPDATE jobs_record SET output = NULL WHERE n = 1": "succeeded records without a result",
     "UPDATE jobs_record SET output = 'x' WHERE n = 2": "results of records that have none",
     "UPDATE jobs_record SET output = 'x' WHERE n = 4": "results of open records that no replay keeps",

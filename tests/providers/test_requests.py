@@ -140,6 +140,29 @@ def test_it_shows_a_repair_the_former_answer_and_the_fault(api: str) -> None:
     assert "It is not JSON" in turns[2]["content"]
 
 
+def test_it_marks_what_messages_begin_with_where_that_is_to_be_kept() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+
+    def sent(system: str, user: str, keep: tuple[str, str]) -> tuple[Any, Any]:
+        call = call_with(system=system, user=user, keep=keep)
+        _, body = build("anthropic_messages", call)
+        return body.get("system"), body["messages"][0]["content"]
+
+    def block(text: str, **more: Any) -> dict[str, Any]:
+        return {"type": "text", "text": text, **more}
+
+    whole, beginning = [block("Heed.", **mark)], [block("Row: ", **mark), block("7")]
+    assert sent("Heed.", "Row: 7", ("Heed.", "Row: ")) == ("Heed.", beginning)
+    assert sent("Heed.", "7", ("Heed.", "")) == (whole, "7")
+    assert sent("Heed.", " \n7", ("Heed.", " \n")) == (whole, " \n7")  # no block of white space
+    assert sent("Heed. 7", "x", ("Heed. ", "")) == ([block("Heed. ", **mark), block("7")], "x")
+    assert sent("", "Row: ", ("", "Row: ")) == (None, [block("Row: ", **mark)])
+    assert sent("Else.", "7", ("Heed.", "Row: ")) == ("Else.", "7")
+    # The others keep by themselves, or not at all.
+    call = call_with(user="Row: 7", keep=("", "Row: "))
+    assert build("openai_chat", call)[1] == build("openai_chat", call_with(user="Row: 7"))[1]
+
+
 def test_it_hands_the_schema_to_each_api_in_its_way() -> None:
     call = call_with(schema=SCHEMA, schema_name="my label!")
     chat, responses, messages = (build(api, call)[1] for api in FORMATS)
