@@ -11,7 +11,7 @@ from tests.simulator_process import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # Rows 2 and 4 are refused, row 3 is filtered.
-DATA = "id,text\n1,plain\n2,refusal a\n3,content_filter\n4,refusal b\n5,plain\n"
+DATA = "id,text\n1,plain\n2,refusal a\n3,content_filter\n4,refusal b\n5,plain too\n"
 
 
 class Failed:
