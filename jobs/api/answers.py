@@ -371,6 +371,29 @@ class RecordDetailOut(Schema):
     prompt: PromptOut
 
 
+class BadLineOut(Schema):
+    line: int
+    reason: str
+
+
+class ReconciliationOut(Schema):
+    """Of the lines `found` are those of calls in doubt; `absent` are calls in doubt that the account
+    should have and has not. Figures in money count once it is applied."""
+
+    id: str
+    connection: str
+    name: str
+    lines: int
+    found: int
+    absent: int
+    unreadable: int
+    bad: list[BadLineOut]
+    applied_at: str | None
+    settled: int
+    cost: str
+    doubt_taken_off: str
+
+
 class RevaluationOut(Schema):
     """Of the act itself `lines` and `difference` are those so far: it goes on in the background."""
 

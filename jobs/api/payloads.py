@@ -145,6 +145,16 @@ class JobBudgetIn(BaseModel):
     budget: Decimal | None
 
 
+class ReconciliationIn(Payload):
+    """`content` is CSV text; `covers_from` and `covers_to` say that all calls of that time are in it."""
+
+    connection: str
+    content: str
+    name: str = "account"
+    covers_from: Time | None = None
+    covers_to: Time | None = None
+
+
 class RowsIn(Payload):
     """{}: all rows; {limit}: the first ones; {sample, seed}: so many at random."""
 

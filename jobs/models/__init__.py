@@ -8,6 +8,7 @@ from jobs.models.costs import (
     CorrectionKind,
     CostRollup,
     DirectCall,
+    Reconciliation,
     Revaluation,
     Throughput,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "Price",
     "PromptTemplate",
     "Purpose",
+    "Reconciliation",
     "Record",
     "RecordStatus",
     "Replay",

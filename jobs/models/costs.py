@@ -175,6 +175,44 @@ class Correction(models.Model):
         return f"{self.kind} attempt {self.number} of record {self.n}"
 
 
+class Reconciliation(models.Model):
+    """A provider's account of its calls that was read, and what of it settles calls in doubt.
+
+    `found` holds [job, row, attempt, line, input, cached, written, written for an hour, output, cost],
+    `absent` [job, row, attempt], `bad` [line, reason]. Money is in pico-USD.
+    """
+
+    public_id = public_id()
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    connection = models.ForeignKey("jobs.Connection", on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=200)  # of the file
+    covers_from = models.DateTimeField(null=True)
+    covers_to = models.DateTimeField(null=True)
+    lines = models.IntegerField()
+    found = models.JSONField(default=list)
+    absent = models.JSONField(default=list)
+    bad = models.JSONField(default=list)
+    bad_lines = models.IntegerField(default=0)
+    doubts = models.IntegerField()  # on the connection when it was read
+    settled = models.IntegerField(default=0)
+    cost = models.BigIntegerField(default=0)
+    doubt = models.BigIntegerField(default=0)  # taken off
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    applied_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    applied_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["team", "-id"], name="reconciliation_team")]
+
+    def __str__(self) -> str:
+        return f"account {self.name}"
+
+
 class Revaluation(models.Model):
     """A job valued anew from a day on, because somebody said so. Applied in the background by chunks:
     `applied_to` is the last row that was looked at. Money is in pico-USD.

@@ -416,6 +416,16 @@ class Attempt(models.Model):
     request = models.TextField(null=True)  # the body sent, kept by the team's policy
     answer = models.TextField(null=True)  # the body received, kept by the team's policy
 
+    class Meta:
+        indexes = [
+            # Few are, and they are looked for in the whole ledger.
+            models.Index(
+                fields=["connection"],
+                condition=models.Q(outcome="in_doubt"),
+                name="attempt_in_doubt",
+            )
+        ]
+
     def __str__(self) -> str:
         return f"attempt {self.number} of record {self.n}"
 

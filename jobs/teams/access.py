@@ -19,6 +19,7 @@ from jobs.models import (
     NoticeCopy,
     Price,
     PromptTemplate,
+    Reconciliation,
     Replay,
     Role,
     Team,
@@ -107,6 +108,11 @@ def replay_for(actor: Actor, job: Job, public_id: str) -> Replay:
     return _one(
         found.filter(job=job, job__team=actor.team, public_id=public_id), "replay", public_id
     )
+
+
+def reconciliation_for(actor: Actor, public_id: str) -> Reconciliation:
+    found = Reconciliation.objects.select_related("connection", "created_by", "applied_by")
+    return _one(found.filter(team=actor.team, public_id=public_id), "account", public_id)
 
 
 def price_for(actor: Actor, public_id: str) -> Price:

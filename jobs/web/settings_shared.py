@@ -14,6 +14,7 @@ from jobs.web.pages import PageRequest
 _TABS = (
     ("Connections", "settings_connections", Action.CONNECTION_READ),
     ("Prices", "settings_prices", Action.PRICE_READ),
+    ("Reconciliation", "settings_reconciliation", Action.LEDGER_CORRECT),
     ("Members", "settings_members", Action.MEMBER_READ),
     ("API tokens", "settings_tokens", Action.TOKEN_OWN),
     ("Webhooks", "settings_webhooks", Action.WEBHOOK_WRITE),

@@ -7,6 +7,7 @@ from jobs.web import (
     settings_connections,
     settings_members,
     settings_prices,
+    settings_reconciliation,
     settings_team,
     settings_tokens,
     settings_webhooks,
@@ -43,6 +44,19 @@ urlpatterns = [
     ),
     path("settings/prices/", settings_prices.prices, name="settings_prices"),
     path("settings/prices/new/", settings_prices.price_new, name="settings_price_new"),
+    path(
+        "settings/reconciliation/", settings_reconciliation.accounts, name="settings_reconciliation"
+    ),
+    path(
+        "settings/reconciliation/<slug:reconciliation_id>/",
+        settings_reconciliation.account,
+        name="settings_account",
+    ),
+    path(
+        "settings/reconciliation/<slug:reconciliation_id>/apply/",
+        settings_reconciliation.account_apply,
+        name="settings_account_apply",
+    ),
     path("settings/members/", settings_members.members, name="settings_members"),
     path("settings/members/new/", settings_members.member_new, name="settings_member_new"),
     path(

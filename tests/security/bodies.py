@@ -44,6 +44,10 @@ def bodies(ids: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "job_launch": job,
         "launch_estimate": job,
         "job_revalue": {"from": "2026-11-01"},
+        "reconciliation_read": {
+            "connection": ids["connection_id"],
+            "content": "request_id,cost\nx,1\n",
+        },
         "job_replay": {
             "overrides": {
                 "template": ids["template_id"],

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from jobs.models import JobStatus, Notice, NoticeCopy, NoticeKind, Replay, Webhook
+from jobs.models import JobStatus, Notice, NoticeCopy, NoticeKind, Reconciliation, Replay, Webhook
 from jobs.notices.posting import new_secret
 from jobs.teams.access import Actor
 from jobs.teams.audit import record
@@ -67,6 +67,15 @@ class Walk:
             secret_encrypted=encrypt(new_secret()),
             kinds=NoticeKind.values,
         )
+        self.account = Reconciliation.objects.create(
+            team=team,
+            connection=work.connection,
+            name=f"{MARK} account",
+            lines=1,
+            doubts=1,
+            bad=[[2, MARK]],
+            bad_lines=1,
+        )
         self.ids = {
             "notice_id": self.notice.public_id,
             "webhook_id": self.webhook.public_id,
@@ -76,6 +85,7 @@ class Walk:
             "job_id": self.job.public_id,
             "replay_id": self.replay.public_id,
             "connection_id": work.connection.public_id,
+            "reconciliation_id": self.account.public_id,
             "username": "olivia",
             "n": 1,
             "row": 1,
