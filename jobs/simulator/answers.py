@@ -1,5 +1,6 @@
 """A plausible answer to a question: the same for the same seed, model and prompt."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -24,13 +25,17 @@ _CLOSINGS = (
 )
 
 
+_LENGTH = re.compile(r"\[\[tokens:([1-9]\d{0,5})\]\]")
+
+
 @lru_cache(maxsize=256)
 def _compiled(schema: bytes) -> Maker:
     return compile_schema(orjson.loads(schema))
 
 
-def full_text(question: Question, seed: int) -> str:
-    """The whole answer, however long; JSON text where the question has a schema.
+def full_text(question: Question, seed: int, *, markers: bool = False) -> str:
+    """The whole answer, however long; JSON text where the question has a schema. With `markers` a free
+    text is as long as the prompt asks for.
 
     Raises `ApiError` when the schema cannot be understood.
     """
@@ -39,13 +44,21 @@ def full_text(question: Question, seed: int) -> str:
         draws = source.draws
         opening = _OPENINGS[draws.below(len(_OPENINGS))].format(opening=source.opening(12))
         closing = _CLOSINGS[draws.below(len(_CLOSINGS))].format(excerpt=source.excerpt(4, 9))
-        return f"{opening} {closing}"
+        text = f"{opening} {closing}"
+        asked = _LENGTH.search(question.prompt) if markers else None
+        return _as_long(text, int(asked[1])) if asked else text
     try:
         value = _compiled(orjson.dumps(question.schema))(source, 0)
         return orjson.dumps(value).decode()
     except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         # Keywords of the wrong type, bounds that exclude everything: the sender's mistake.
         raise invalid(f"Invalid schema: {error}") from error
+
+
+def _as_long(text: str, tokens: int) -> str:
+    """The text said again and again, up to so many tokens of plain letters."""
+    plain = text.encode("ascii", "replace").decode() + " "
+    return (plain * (4 * tokens // len(plain) + 1))[: 4 * tokens]
 
 
 def limited(question: Question, text: str) -> Answer:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context-tokens", type=int, default=default.context_tokens)
     parser.add_argument("--prompt-cache", action="store_true")
     parser.add_argument(
-        "--markers", action="store_true", help="prompts may ask for a fault: [[fault:NAME]]"
+        "--markers", action="store_true", help="prompts may ask: [[fault:NAME]], [[tokens:N]]"
     )
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument(

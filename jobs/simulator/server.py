@@ -129,7 +129,8 @@ class Simulator:
             model = str(body.get("model") or model)[:100]
             check_key(request, model, is_anthropic=isinstance(shape, Messages))
             question = _understood(shape, request, body)
-            answer = limited(question, full_text(question, self.settings.seed))
+            text = full_text(question, self.settings.seed, markers=self.settings.markers)
+            answer = limited(question, text)
             limits = self._gate.let_in(shape, question, answer, self.stats.in_flight)
             occurrence = self.stats.occurrence(question.key, model)
             if self.settings.markers:

@@ -28,7 +28,8 @@ class Settings:
     max_in_flight: int = 0
     context_tokens: int = 200_000
     prompt_cache: bool = False  # keeps prompts' beginnings as the vendors do
-    markers: bool = False  # prompts may ask for a fault: [[fault:NAME]]
+    # Prompts may ask for a fault, [[fault:NAME]], and for a text of so many tokens, [[tokens:N]].
+    markers: bool = False
     faults: dict[str, Json] = field(default_factory=dict)
 
     def changed(self, given: Json) -> "Settings":

@@ -8,7 +8,7 @@ from jobs.simulator.draws import Draws
 _WORD = re.compile(r"[^\W_][\w'-]*")
 _NUMBER = re.compile(r"(?<![\w.])\d{1,9}(?:\.\d{1,4})?(?![\w.]*\w)")
 _EMAIL = re.compile(r"[\w.+-]{1,40}@[\w-]{1,40}\.[a-z]{2,10}")
-_MARKER = re.compile(r"\[\[fault:[^\]]*\]\]\s*")
+_MARKER = re.compile(r"\[\[(?:fault|tokens):[^\]]*\]\]\s*")
 
 # What in a text speaks for which word of an enum. Small on purpose: plausible, not clever.
 _HINTS: dict[str, str] = {

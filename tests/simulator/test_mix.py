@@ -1,5 +1,6 @@
 """Which call meets which fault: by share, the same in each run, and as narrow as is asked for."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from jobs.simulator.faults import Mix, UnknownFaultError
 from jobs.simulator.wire import Question
-from tests.simulator.raw import CHAT, exchange, request_for
+from tests.simulator.raw import CHAT, exchange, posted, request_for
+from tests.simulator.schemas import said
 from tests.simulator_process import SimulatorProcess
 
 
@@ -98,6 +100,16 @@ def test_it_ignores_markers_unless_told_otherwise(simulator: SimulatorProcess) -
     assert exchange(simulator, request).status == 503
     simulator.set_faults(markers=False)
     assert exchange(simulator, request).status == 200
+
+
+def test_it_writes_a_text_as_long_as_a_marker_asks(simulator: SimulatorProcess) -> None:
+    body = {"model": "sim-small", "messages": said("Row 7 [[tokens:321]]")}
+    request = posted(CHAT, json.dumps(body).encode())
+    assert exchange(simulator, request).json["usage"]["completion_tokens"] == 321
+    short = posted(CHAT, json.dumps({**body, "max_tokens": 50}).encode())
+    assert exchange(simulator, short).json["choices"][0]["finish_reason"] == "length"
+    simulator.set_faults(markers=False)
+    assert exchange(simulator, request).json["usage"]["completion_tokens"] < 100
 
 
 def test_it_points_out_a_marker_it_does_not_know(simulator: SimulatorProcess) -> None:
