@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import bulk, costs, estimate, scale, throughput
+from bench import budgets, bulk, costs, estimate, scale, throughput
 from bench.figures import Figure, table
 from bench.installation import ROOT
 
@@ -25,6 +25,7 @@ BENCHES: dict[str, Callable[[int, float], list[Figure]]] = {
     "compare": costs.compare,
     "scale": scale.life_of_a_record,
     "estimate": estimate.estimate,
+    "budgets": budgets.budgets,
 }
 
 

@@ -20,9 +20,17 @@ def bare(client: str, url: str, calls: int, in_flight: int, processes: int = 1) 
 
 
 def durable(
-    place: Installation, url: str, rows: int, slices: int = 1, max_in_flight: int | None = None
+    place: Installation,
+    url: str,
+    rows: int,
+    slices: int = 1,
+    max_in_flight: int | None = None,
+    limited: bool = False,
 ) -> dict[str, float]:
-    job = place.ask("prepare", rows=rows, url=url, max_in_flight=max_in_flight)["job"]
+    made = place.ask("prepare", rows=rows, url=url, max_in_flight=max_in_flight)
+    job = made["job"]
+    if limited:
+        place.ask("limited", team=made["team"])
     started = [place.start("work") for _ in range(slices)]
     used = [answer(process) for process in started]
     ended = place.ask("outcome", job=job)
