@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from jobs.api.problems import CONTENT_TYPE
+from jobs.models import Connection
 from tests.api.caller import CSV, Caller
 from tests.api.openapi import PREFIX, document
 from tests.security.bodies import bodies
@@ -46,7 +47,7 @@ def part(name: str, value: str, filename: str = "") -> str:
         ("POST", "/datasets", part("x", CSV, "a.csv") + "--B--", MULTIPART, 422, "x"),
         ("GET", "/nowhere", "", "", 404, "path"),
         ("GET", "/jobs/", "", "", 404, "path"),
-        ("POST", "/budgets", "{}", "application/json", 404, "path"),
+        ("POST", "/nothing", "{}", "application/json", 404, "path"),
         ("GET", "/jobs/%00", "", "", 400, "path"),
         ("GET", "/jobs?q=%00", "", "", 400, "query"),
         ("GET", "/jobs/%ff%fe", "", "", 404, "path"),
@@ -119,10 +120,20 @@ def changed(body: Any) -> Iterator[Any]:
                 yield {**body, name: inner}
 
 
+def _ids(api: Caller, parts: dict[str, Any]) -> dict[str, Any]:
+    account = {"connection": parts["connection"], "content": "request_id,cost\nx,1\n"}
+    return {
+        **{f"{name}_id": parts[name] for name in ("dataset", "template", "connection")},
+        "reconciliation_id": api.post("/reconciliations", account, 201)["id"],
+        "team_id": Connection.objects.get(public_id=parts["connection"]).team.public_id,
+        "month": "2026-01",
+    }
+
+
 def test_it_has_an_answer_to_odd_bodies(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = api.parts("http://127.0.0.1:9")
     job = api.post("/jobs", parts, 201)["id"]
-    ids = {f"{name}_id": parts[name] for name in ("dataset", "template", "connection")}
+    ids = _ids(api, parts)
     whole = {
         **bodies(ids),
         "template_save": {
@@ -168,7 +179,7 @@ def test_it_has_an_answer_to_odd_bodies(api: Caller, monkeypatch: pytest.MonkeyP
 
 def test_it_has_an_answer_to_odd_queries(api: Caller) -> None:
     parts = api.parts("http://127.0.0.1:9")
-    ids = {f"{name}_id": parts[name] for name in ("dataset", "template", "connection")}
+    ids = _ids(api, parts)
     ids |= {"job_id": api.post("/jobs", parts, 201)["id"], "row": "1"}
     odd = [quote(str(value)) for value in ODD if not isinstance(value, list | dict)]
     odd += ["azE", "k1", "%FF", "0001-01-01", "9999-12-31", "azk5OTk5OTk5OTk5OTk5OTk5"]

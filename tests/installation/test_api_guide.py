@@ -84,7 +84,7 @@ def test_its_curl_lines_work(
 
     # And so are its answers.
     assert '"failure_class":"refusal"' in done.stdout.replace(" ", "")
-    shown = re.search(r"^```json\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    shown = re.search(r'^```json\n(\{"type".*?)^```', GUIDE, re.DOTALL | re.MULTILINE)
     assert shown
     assert json.loads(shown[1]) in [
         json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"type"')

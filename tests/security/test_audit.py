@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,11 @@ def upload() -> dict[str, Any]:
     return {"file": SimpleUploadedFile("a.csv", b"a,b\n1,2\n"), "name": "New"}
 
 
+def account(walk: Walk) -> dict[str, Any]:
+    file = SimpleUploadedFile("account.csv", b"request_id,cost\nx,1\n")
+    return {"file": file, "connection": walk.work.connection.public_id}
+
+
 def fields_of(walk: Walk) -> dict[str, Callable[[], dict[str, Any]]]:
     """For each page that changes something, a form that it takes."""
     forms = page_fields(walk, {})
@@ -60,9 +66,10 @@ def fields_of(walk: Walk) -> dict[str, Callable[[], dict[str, Any]]]:
         "settings_webhook_kinds": {"kinds": ["job.failed", "job.paused"]},
         "settings_team": {"keep_answers": "all"},
         "settings_teams": {"name": "New"},
+        "job_revalue": {"from": "2026-01-01"},
     }
     named = {name: (lambda kept=kept: dict(kept)) for name, kept in found.items()}
-    return named | {"dataset_upload": upload}
+    return named | {"dataset_upload": upload, "settings_reconciliation": partial(account, walk)}
 
 
 def sent(walk: Walk, route: Route, method: str, ids: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ from jobs.models import (
     KeepAnswers,
     NoticeCopy,
     NoticeKind,
+    Reconciliation,
     Record,
     Team,
     Webhook,
@@ -130,6 +131,10 @@ class Story:
         body["name"] = "Third"
         for _ in range(2):
             self.ask("POST", "/connections", body, **{"Idempotency-Key": "once"})
+
+    def read_account(self) -> None:
+        account = {"connection": self.connection.public_id, "content": "request_id,cost\nx,1\n"}
+        assert self.ask("POST", "/reconciliations", account).status_code == 201
 
     def test_connections(self) -> None:
         for connection in Connection.objects.filter(removed_at=None):
@@ -236,6 +241,7 @@ class Story:
             "public_id": self.connection.public_id,
             "username": "dora",
             "month": f"{timezone.now():%Y-%m}",
+            "reconciliation_id": Reconciliation.objects.get().public_id,
             "before": 1,
             "after": 1,
         }
@@ -273,6 +279,7 @@ def test_it_lets_no_secret_out(
     story.log_in()
     story.make_secrets()
     story.connect()
+    story.read_account()
     story.test_connections()
     dataset, template = story.upload(), story.save_template("Canary", [])
     strict = story.save_template("Strict", [{"field": "label", "min_length": 10_000}])

@@ -86,6 +86,8 @@ def bodies(walk: Walk) -> dict[str, dict[str, Any]]:
         "settings_webhook_kinds": {"kinds": ["job.failed"]},
         "settings_team": {"keep_answers": "none"},
         "settings_teams": {"name": "New one"},
+        "settings_reconciliation": {"connection": walk.ids["connection_id"]},
+        "job_revalue": {"from": "2026-01-01"},
     }  # fmt: skip
 
 
@@ -131,8 +133,11 @@ def test_a_form_that_came_back_is_shown_and_not_carried_out(walk: Walk, alice: C
                     assert str(body[name]) in answer.content.decode(), route
     # The same bodies are carried out where nothing came between; an upload lacks its file.
     for route in declared("keeps"):
-        if route.name in ("dataset_upload", "settings_teams", "dataset_read_again"):
-            continue  # jobs use the dataset
+        if route.name in (
+            *("dataset_upload", "settings_reconciliation"),
+            *("settings_teams", "dataset_read_again"),  # jobs use the dataset
+        ):
+            continue
         assert writes(lambda r=route: alice.post(walk.path(r), given[r.name]))[1], route
 
 

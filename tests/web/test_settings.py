@@ -312,7 +312,7 @@ def test_each_role_sees_the_tabs_it_may_open(work: Work) -> None:  # noqa: F811
         "olivia": {"Connections", "Prices", "API tokens", "Workers"},
         "bob": {"Connections", "Prices", "API tokens", "Workers", "Members"},
         "alice": {"Connections", "Prices", "API tokens", "Workers", "Members", "Answers kept",
-                  "Audit log", "Webhooks"},
+                  "Audit log", "Webhooks", "Reconciliation"},
     }  # fmt: skip
     for name, expected in tabs.items():
         client = work.cast.client(getattr(work.cast, name))
