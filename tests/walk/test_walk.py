@@ -157,14 +157,16 @@ def check_downloads(page: Page, job: str) -> None:
 
 def check_costs(page: Page, simulator: SimulatorProcess) -> None:
     """The page's total, to the last digit, is what the provider counted at the team's price."""
-    page.get_by_role("link", name="Costs", exact=True).click()
+    main = page.get_by_role("navigation", name="Main")
+    main.get_by_role("link", name="Costs", exact=True).click()
     total = page.get_by_role("row").filter(has_text="Total").get_by_role("cell").nth(1)
     shown = Decimal((total.locator("[title]").get_attribute("title") or "").split()[0])
     used = simulator.stats()["models"][MODEL]
     tokens = used["input_tokens"] * Decimal("0.15") + used["output_tokens"] * Decimal("0.60")
     assert shown == tokens / 1_000_000
-    page.get_by_role("link", name="By template").click()
-    expect(page.get_by_role("link", name="Sort products")).to_be_visible()
+    groups = page.get_by_role("navigation", name="Group by")
+    groups.get_by_role("link", name="Template").click()
+    expect(page.get_by_role("table").get_by_role("link", name="Sort products")).to_be_visible()
 
 
 def test_somebody_with_a_spreadsheet_gets_results_that_are_paid_for(
