@@ -91,7 +91,7 @@ def _write(
         key=key,
         title=f"The budget of {first:%B}{of} {words}",
         body=body,
-        link="/costs/",
+        link="/settings/budgets/",
         facts=facts,
         data={
             "month": f"{first:%Y-%m}",

@@ -4,7 +4,7 @@ the month will end."""
 from datetime import date
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from jobs.control.selectors import cost_at_end, team_jobs
@@ -139,14 +139,6 @@ def _budgets(
     if len(chosen.teams) != 1 or chosen.narrow:
         return []
     return budgets_ahead(chosen.teams[0].pk, cost, ahead, today)
-
-
-def budgets_url() -> str:
-    """Where budgets are set; blank in an installation without that page."""
-    try:
-        return reverse("budgets")
-    except NoReverseMatch:
-        return ""
 
 
 def _spending(request: PageRequest) -> list[dict[str, Any]]:

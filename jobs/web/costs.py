@@ -16,7 +16,7 @@ from jobs.teams.sessions import teams_of
 from jobs.web.cost_choice import GROUPS, MOST_DAYS, Choice, choice_of, days_text, usual_ranges
 from jobs.web.cost_file import costs_file
 from jobs.web.cost_rows import rows_of, share_of, waste_words
-from jobs.web.cost_story import budgets_url, story
+from jobs.web.cost_story import story
 from jobs.web.pages import PageRequest, page, tell_ignored
 
 # Beyond that the page is no table for people any more; the CSV has every row.
@@ -76,7 +76,6 @@ def costs(request: PageRequest) -> HttpResponse:
         "usual": chosen.days == usual_ranges(today)[0][1],
         "tokens": total.input_tokens + total.output_tokens,
         "wasted_share": _wasted_share(total),
-        "budgets_url": budgets_url(),
         **told,
     }
     return render(request, "costs/costs.html", context)

@@ -89,6 +89,7 @@ _EVENTS = {
     "job.resume": ("Resumed", "player-play", "green"),
     "job.cancel": ("Cancelled", "ban", "red"),
     "job.replay": ("Replayed", "refresh", "blue"),
+    "job.budget": ("Budget changed", "coin", "blue"),
     "job.revalue": ("Valued anew", "coin", "blue"),
 }
 

@@ -19,6 +19,7 @@ from jobs.templatetags.figures import count_text, range_text
 from jobs.web.confirmation import Question
 from jobs.web.context import Shell
 from jobs.web.estimate_words import outcome_words, told_words
+from jobs.web.job_budget import stopped_by_budget
 from jobs.web.live import tag_of
 from jobs.web.pages import PageRequest
 
@@ -66,6 +67,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         },
         "reasons": {action: why_not(request.actor, job, action) for action in NEEDS},
         "notices": notices(job, view, workers),
+        "stop": stopped_by_budget(request.actor, job),
         "resume_label": resume_label(job),
         "rate": rate_text(view.rate),
         "eta": eta_text(view),
@@ -220,11 +222,13 @@ def notices(job: Job, view: JobView, workers: int | None) -> list[dict[str, str]
         reason = StatusReason(job.status_reason)
         title = f"Paused: {reason.label.lower()}." if reason else "Paused."
         detail = job.status_detail
+        # Where a budget of ours holds it, the refusal says itself what helps.
+        advice = "" if job.refusal else _advice(reason)
         if reason is StatusReason.PILOT:
             title = "The pilot is done."
         if reason is StatusReason.PERSON and detail:
             title, detail = _joined(detail), ""
-        add("orange", "player-pause", title, _joined(detail, _advice(reason), finishing))
+        add("orange", "player-pause", title, _joined(detail, advice, finishing))
     elif status is JobStatus.CANCELLING:
         left = f"{count_text(job.pending)} rows are still to be cancelled."
         add("orange", "ban", "Cancelling.", _joined(left, finishing))

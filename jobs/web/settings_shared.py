@@ -13,6 +13,7 @@ from jobs.web.pages import PageRequest
 
 _TABS = (
     ("Connections", "settings_connections", Action.CONNECTION_READ),
+    ("Budgets", "budgets", Action.BUDGET_READ),
     ("Prices", "settings_prices", Action.PRICE_READ),
     ("Reconciliation", "settings_reconciliation", Action.LEDGER_CORRECT),
     ("Members", "settings_members", Action.MEMBER_READ),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web import compare, failures, job, job_cost, jobs, launch, records, replays
+from jobs.web import compare, failures, job, job_budget, job_cost, jobs, launch, records, replays
 
 urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("jobs/<slug:job_id>/pause/", job.job_pause, name="job_pause"),
     path("jobs/<slug:job_id>/resume/", job.job_resume, name="job_resume"),
     path("jobs/<slug:job_id>/cancel/", job.job_cancel, name="job_cancel"),
+    path("jobs/<slug:job_id>/budget/", job_budget.job_budget, name="job_budget"),
     path("jobs/<slug:job_id>/results/", job.job_results, name="job_results"),
     path("jobs/<slug:job_id>/ledger/", job_cost.job_ledger, name="job_ledger"),
     path("jobs/<slug:job_id>/revalue/", job_cost.job_revalue, name="job_revalue"),

@@ -4,6 +4,7 @@ from django.urls import path
 
 from jobs.web import (
     settings_audit,
+    settings_budgets,
     settings_connections,
     settings_members,
     settings_prices,
@@ -42,6 +43,8 @@ urlpatterns = [
         settings_connections.connection_take_away,
         name="settings_connection_remove",
     ),
+    path("settings/budgets/", settings_budgets.budgets, name="budgets"),
+    path("settings/budgets/set/", settings_budgets.budget_put, name="settings_budget_set"),
     path("settings/prices/", settings_prices.prices, name="settings_prices"),
     path("settings/prices/new/", settings_prices.price_new, name="settings_price_new"),
     path(

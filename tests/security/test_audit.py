@@ -58,6 +58,8 @@ def fields_of(walk: Walk) -> dict[str, Callable[[], dict[str, Any]]]:
         "job_new": forms | {"action": "launch"},
         "settings_connection_new": {"name": "New", "api": "openai_chat", "base_url": LOCAL},
         "settings_connection_change": {"name": "New", "api": "openai_chat", "base_url": LOCAL},
+        "settings_budget_set": {"stop_at": "2"},
+        "job_budget": {"budget": "3"},
         "settings_member_new": {"username": "dora", "role": "operator"},
         "settings_member_role": {"role": "lead"},
         "settings_token_new": {"name": "New", "role": "admin"},
