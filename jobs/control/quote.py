@@ -105,7 +105,7 @@ def quote_of(job: Job) -> Quote:
 def duration(estimate: Estimate, connection: Connection | None) -> tuple[float, float] | None:
     """Seconds, told from the limits of the connection; where it has none, from the pace of earlier
     jobs."""
-    paced = [estimate.rows / pace for pace in estimate.paces if pace > 0]
+    paced = [estimate.called_rows / pace for pace in estimate.paces if pace > 0]
     limited = _at_limits(estimate, connection) if connection is not None else 0.0
     if limited:
         return limited, limited * _SLOWER
@@ -115,7 +115,7 @@ def duration(estimate: Estimate, connection: Connection | None) -> tuple[float, 
 
 
 def _at_limits(estimate: Estimate, connection: Connection) -> float:
-    calls = estimate.calls or estimate.rows
+    calls = estimate.called_rows if estimate.calls is None else estimate.calls
     minutes = [
         need / limit
         for need, limit in (

@@ -57,6 +57,10 @@ class Estimate:
     def exact(self) -> bool:
         return self.counted_rows == self.rows
 
+    @property
+    def called_rows(self) -> int:
+        return self.rows - self.saved_rows
+
     def without(self, saved_rows: int) -> "Estimate":
         """With so many rows that need no call of their own."""
         if not 0 < saved_rows <= self.rows:

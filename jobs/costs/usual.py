@@ -48,6 +48,8 @@ def odd(amount: int, history: Sequence[int]) -> Odd | None:
         return None
     if middle / LEAST_TIMES < amount < middle * LEAST_TIMES:
         return None
+    if min(history) <= amount <= max(history):
+        return None  # it has been so before
     return Odd(amount, int(middle), min(history), max(history), len(history))
 
 

@@ -26,6 +26,7 @@ from jobs.control.compare import (
 from jobs.control.selectors import team_jobs
 from jobs.costs.known import job_money
 from jobs.errors import NotFound
+from jobs.failures import POLICIES, FailureClass
 from jobs.models import Job, RecordStatus
 from jobs.money import usd_string
 from jobs.teams.access import job_for, template_version_for
@@ -201,9 +202,12 @@ def _figures(a: Job, b: Job, rows: SameRows) -> list[dict[str, Any]]:
     return found
 
 
-def _failures(a: Job, b: Job) -> list[tuple[str, int, int]]:
+def _failures(a: Job, b: Job) -> list[tuple[str, str, int, int]]:
     first, second = failure_counts(a), failure_counts(b)
-    return [(name, first.get(name, 0), second.get(name, 0)) for name in {**first, **second}]
+    return [
+        (name, POLICIES[FailureClass(name)].label, first.get(name, 0), second.get(name, 0))
+        for name in {**first, **second}
+    ]
 
 
 def _shown(job: Job, n: int, answer: Answer) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def job_frame(request: PageRequest, job: Job, active: str) -> tuple[dict[str, An
         "outcome_words": outcome_words(job, told) if told and job.finished_at else "",
         "cost_share": _share(job.cost, job.budget or 0),
         "budget_used": round(1000 * (_share(job.cost, job.budget or 0) or 0)),
-        "costs_url": _costs_url(job),
+        "costs_url": f"{reverse('job', args=[job.public_id])}?tab=costs",
         "saved": saved_by_taking(job) if job.shared or job.reused else 0,
         "tabs": _tabs(job, url, active),
     }
@@ -126,13 +126,6 @@ def _flight_hint(view: JobView) -> str:
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _costs_url(job: Job) -> str:
-    """The costs page over the job's days, by job."""
-    first = (job.started_at or job.created_at).date()
-    last = (job.finished_at or timezone.now()).date()
-    return f"{reverse('costs')}?by=job&from={first}&to={last}"
 
 
 def bar_parts(view: JobView) -> dict[str, int]:
