@@ -64,8 +64,10 @@ def forecast_of(job: Job) -> Range | None:
 
 def _from_pilot(job: Job, pilot: Mapping[str, Any], done: int, left: int) -> Range | None:
     """The rest is told from the pilot's rows that lie in the part of the file still to come, whatever
-    the rows before were like; from all of them where few do."""
-    at = done / job.total
+    the rows before were like; from all of them where few do. The pilot's own rows, which went first,
+    are no part of the file that is over."""
+    early = len(job.selection.get("pilot", ()))
+    at = max(0, done - early) / max(1, job.total - early)
     seen = pilot["seen"]
     ahead = [one for one in seen if one[0] >= at]
     chosen = ahead if len(ahead) >= 2 * FEWEST else seen

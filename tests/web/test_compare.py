@@ -50,7 +50,7 @@ def test_it_counts_the_rows_that_both_have(work: Work, two: tuple[Job, Job]) -> 
     assert "Only A 1 B has no result" in page
     assert "Only B 1 A has no result" in page
     assert "All that differ 4" in page
-    assert "refusal 1 2" in page  # by class
+    assert "Model refused 1 2" in page  # by class
     assert "200 ms" not in page
     assert "0 ms" in page
     assert_harmless(response)
