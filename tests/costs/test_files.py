@@ -29,7 +29,7 @@ from tests.costs.books import (
 from tests.costs.validator import install, validate
 from tests.engine.build import make_job
 from tests.engine.drive import run_job
-from tests.environment import REQUIRE_ALL, TEST_DB
+from tests.environment import REQUIRE_ALL
 from tests.simulator_process import SimulatorProcess
 from tests.web.work import MODEL, Work, work  # noqa: F401
 
@@ -138,7 +138,6 @@ def validator(pytestconfig: pytest.Config) -> Path:
         pytest.skip(message)
 
 
-@pytest.mark.skipif(TEST_DB != "sqlite", reason="the file is the same on each database")
 def test_its_validator_accepts_the_focus_file(work: Work, validator: Path) -> None:  # noqa: F811
     spend(work)
     root = work.cast.client(work.cast.root)

@@ -88,6 +88,8 @@ def bodies(walk: Walk) -> dict[str, dict[str, Any]]:
         "settings_teams": {"name": "New one"},
         "settings_reconciliation": {"connection": walk.ids["connection_id"]},
         "job_revalue": {"from": "2026-01-01"},
+        "job_budget": {"budget": "5"},
+        "settings_budget_set": {"warn_at": "1", "stop_at": "2"},
     }  # fmt: skip
 
 

@@ -309,10 +309,10 @@ def test_the_audit_log_is_searched_and_paged(alice: Any, work: Work) -> None:  #
 
 def test_each_role_sees_the_tabs_it_may_open(work: Work) -> None:  # noqa: F811
     tabs = {
-        "olivia": {"Connections", "Prices", "API tokens", "Workers"},
-        "bob": {"Connections", "Prices", "API tokens", "Workers", "Members"},
-        "alice": {"Connections", "Prices", "API tokens", "Workers", "Members", "Answers kept",
-                  "Audit log", "Webhooks", "Reconciliation"},
+        "olivia": {"Connections", "Prices", "Budgets", "API tokens", "Workers"},
+        "bob": {"Connections", "Prices", "Budgets", "API tokens", "Workers", "Members"},
+        "alice": {"Connections", "Prices", "Budgets", "API tokens", "Workers", "Members",
+                  "Answers kept", "Audit log", "Webhooks", "Reconciliation"},
     }  # fmt: skip
     for name, expected in tabs.items():
         client = work.cast.client(getattr(work.cast, name))
