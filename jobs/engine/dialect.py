@@ -5,6 +5,7 @@ a record where `executemany` costs 50–64; SQLite is the other way round (20 µ
 twice that with `json_each`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ class Writer(Protocol):
     def executemany(self, sql: str, param_list: Any) -> Any: ...
 
 
-class Dialect:
+class Dialect(ABC):
     """What both share; `types` are the PostgreSQL types of the columns, in order."""
 
     postgresql: bool
@@ -55,6 +56,7 @@ class Dialect:
             return f"{column} = ANY(%s)", [list(values)]
         return f"{column} IN ({','.join(['%s'] * len(values))})", list(values)
 
+    @abstractmethod
     def update_rows(
         self,
         cursor: Writer,
@@ -68,8 +70,8 @@ class Dialect:
 
         `assignments` are further constant or relative ones ("calls = calls + 1").
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def insert_rows(
         self,
         cursor: Writer,
@@ -78,7 +80,7 @@ class Dialect:
         rows: Rows,
         conflict: str = "",
     ) -> None:
-        raise NotImplementedError
+        """Rows of the columns' values; `conflict` is what stands after them ("ON CONFLICT …")."""
 
 
 class _Collected:
