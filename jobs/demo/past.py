@@ -68,6 +68,7 @@ def copy_job(job: Job, ago: timedelta, name: str) -> Job:
     that the copy's books are as right as the job's. What was sent and answered is not kept with it."""
     copy = Job.objects.get(pk=job.pk)
     copy.pk, copy.public_id, copy.launch_key, copy.name = None, new_public_id(), "", name
+    copy.estimate = {}  # one that was right (or wrong) once does not count for each copy
     copy.save(force_insert=True)
     # `created_at` is set by the saving.
     Job.objects.filter(pk=copy.pk).update(created_at=job.created_at)
